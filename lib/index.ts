@@ -1,4 +1,11 @@
-/** caisson: containers from Node.js, in milliseconds. */
+/**
+ * Containers from Node.js, in milliseconds.
+ *
+ * What is wrong is a `CaissonError`, thrown or as a rejection, whose code says what; each method has a list of those that it may have.
+ * In the examples, `engine` is an open `Engine`, and `box` a `Container` of `busybox` that runs.
+ *
+ * @module caisson
+ */
 export { Engine } from './engine/engine.js';
 export type { EngineOptions } from './engine/engine-context.js';
 export type { ContainerDiskUsage, DiskUsage, VolumeDiskUsage } from './engine/disk-usage.js';

@@ -3,10 +3,12 @@ import { PassThrough, type Readable } from 'node:stream';
 import { copyOutput, startView } from './view-process.js';
 import type { View } from './view.js';
 
+/** What has become of a path of the image. */
 export type ChangeKind = 'added' | 'changed' | 'deleted';
 
 /** One changed file or directory of a container. */
 export interface FileChange {
+  /** What has become of it. */
   readonly kind: ChangeKind;
   /** From the container's root; bytes that are not UTF-8 are replaced. */
   readonly path: string;

@@ -16,6 +16,7 @@ import { localDestination, localSource } from './local-paths.js';
 import { startView, type ViewProcess } from './view-process.js';
 import type { View } from './view.js';
 
+/** How files are copied between a container and the host. */
 export interface CopyOptions {
   /** Owners are kept: an owner that the container has no id for is an error, and root keeps those of the container. */
   readonly archive?: boolean | undefined;

@@ -6,9 +6,11 @@ import type { FileStat } from './file-stat.js';
 
 /** A name in a directory, and what it is. */
 export interface FileEntry extends FileStat {
+  /** Without the directory. Bytes that are not UTF-8 are replaced. */
   readonly name: string;
 }
 
+/** How `ContainerFiles.write` writes. */
 export interface WriteOptions {
   /** Of a new file. Default: 0o644. */
   readonly mode?: number | undefined;

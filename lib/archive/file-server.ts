@@ -16,7 +16,7 @@ interface Pending {
 export interface WatchedChange {
   /** `lost`: too much happened at once; what the directory has now has to be looked at again. */
   readonly kind: 'added' | 'changed' | 'removed' | 'lost';
-  /** Below the path that was given. */
+  /** Begins with the path that was given; empty with `lost`. */
   readonly path: string;
 }
 

@@ -5,17 +5,21 @@ import { CaissonError } from '../base/errors.js';
 import { startView } from './view-process.js';
 import type { View } from './view.js';
 
+/** What a file is; `link` is a symbolic one. */
 export type FileKind =
   'file' | 'directory' | 'link' | 'character device' | 'block device' | 'fifo' | 'socket';
 
 /** What the kernel says of a file. */
 export interface FileStat {
+  /** Of a link `link`, unless it was followed. */
   readonly kind: FileKind;
+  /** `kind` is `directory`. */
   readonly isDirectory: boolean;
   /** Permissions, with set-user-id, set-group-id and sticky: `0o755`. */
   readonly mode: number;
-  /** Ids of the container. */
+  /** Of its owner, as the container has it; so is `gid`. */
   readonly uid: number;
+  /** Of its group. */
   readonly gid: number;
   /** Bytes. */
   readonly size: number;

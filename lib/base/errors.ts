@@ -53,10 +53,13 @@ export type ErrorCode =
   | 'ERR_NO_SUCH_SOURCE'
   /** Another container, or another network, has that name. */
   | 'ERR_NAME_IN_USE'
+  /** No detached container has that name, id or beginning of an id. */
   | 'ERR_NO_SUCH_CONTAINER'
+  /** No network has that name, id or beginning of an id. */
   | 'ERR_NO_SUCH_NETWORK'
   /** Containers have addresses of the network. */
   | 'ERR_NETWORK_IN_USE'
+  /** No volume has that name. */
   | 'ERR_NO_SUCH_VOLUME'
   /** Containers have the volume. */
   | 'ERR_VOLUME_IN_USE'
@@ -78,12 +81,15 @@ export type ErrorCode =
    * The operation needs a container that does not run. Where the operation has `force`, it ends the container first.
    */
   | 'ERR_CONTAINER_RUNNING'
+  /** The operation needs a container that is not paused. */
   | 'ERR_CONTAINER_PAUSED'
+  /** The container is not paused. */
   | 'ERR_CONTAINER_NOT_PAUSED'
   /** Another process has held the container's lock for too long. */
   | 'ERR_LOCK_TIMEOUT'
   /** A file of the container is truncated, or was not written by caisson. */
   | 'ERR_DAMAGED_STATE'
+  /** Files could not be removed; `path` and `errno` say which and why. */
   | 'ERR_REMOVE_FAILED'
   /** The data or run directory cannot be written: full, over its quota, read-only, or broken; `errno` says which. */
   | 'ERR_STORAGE'
@@ -93,7 +99,9 @@ export type ErrorCode =
   | 'ERR_LINE_TOO_LONG'
   /** The condition that was waited for was not met in time. */
   | 'ERR_TIMEOUT'
+  /** There is no such program, or no interpreter for it. */
   | 'ERR_COMMAND_NOT_FOUND'
+  /** The program may not be executed, or is none. */
   | 'ERR_COMMAND_NOT_EXECUTABLE'
   /** The working directory cannot be entered. */
   | 'ERR_INVALID_WORKDIR'
@@ -158,17 +166,39 @@ export interface ErrorDetails {
   readonly path?: string | undefined;
   /** The remedy. */
   readonly hint?: string | undefined;
+  /** The error that led to this one. */
   readonly cause?: unknown;
 }
 
+/**
+ * Every failure that caisson reports: a program never has to parse its message.
+ *
+ * @example
+ * import { CaissonError } from 'caisson';
+ *
+ * try {
+ *   await engine.run('host', ['no-such-program']);
+ * } catch (error) {
+ *   if (!(error instanceof CaissonError)) throw error;
+ *   console.log(error.code, error.exitCode); // ERR_COMMAND_NOT_FOUND 127
+ * }
+ */
 export class CaissonError extends Error {
+  /** The kind of failure. */
   readonly code: ErrorCode;
+  /** The stage of the start: `config`, `image`, `host`, `container`, `exec`, `teardown`. */
   readonly stage?: string | undefined;
+  /** The launch-program step that failed, such as `mount.fs`. */
   readonly step?: string | undefined;
+  /** The step’s index in its phase of the program. */
   readonly stepIndex?: number | undefined;
+  /** The system call that failed, such as `move_mount`. */
   readonly syscall?: string | undefined;
+  /** Its error, by name: `EPERM`. */
   readonly errno?: string | undefined;
+  /** The path, option or other object that the failure is about. */
   readonly path?: string | undefined;
+  /** The remedy; the message ends with it, in parentheses. */
   readonly hint?: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {

@@ -9,7 +9,7 @@ export interface CgroupDirectory {
   readonly dir: string;
 }
 
-/** What a container's own cgroup is made in; a `StoredConfig` says it. Neither: `caisson`, which all of them share. */
+/** What a container's own cgroup is made in. Neither: `/caisson`, which all of them share. */
 export interface CgroupLocation {
   /** systemd's slice for its scope, from the hierarchy's root (systemd.ts). */
   readonly cgroupSlice?: string | undefined;

@@ -2,6 +2,7 @@
  * What cgroup hierarchies this machine has, as data: found out by detect.ts, and again when a probe has learned more.
  */
 
+/** Which versions this process can use. `hybrid`: controllers of v1, and a cgroup2 beside them. */
 export type CgroupMode = 'v1' | 'v2' | 'hybrid' | 'none';
 
 /** One mounted hierarchy. */

@@ -13,18 +13,23 @@ import type { UsageOf } from './views/usage-of.js';
 import type { VolumeInfo } from './volumes/volume-info.js';
 import { volumesOf } from './volumes/volumes.js';
 
+/** A container, and what it has written. */
 export interface ContainerDiskUsage {
+  /** As `Engine.list` has it. */
   readonly container: ContainerInfo;
   /** Bytes in its writable layer. */
   readonly size: number;
 }
 
+/** A volume, and what is in it. */
 export interface VolumeDiskUsage {
+  /** As `Volumes.list` has it. */
   readonly volume: VolumeInfo;
   /** Bytes of its files. */
   readonly size: number;
 }
 
+/** What `Engine.usage` reports. */
 export interface DiskUsage {
   /** One is in use if a detached container was made from it. What several images have counts once. */
   readonly images: UsageOf<ImageUsage>;

@@ -24,6 +24,7 @@ import { IdRanges } from './start/id-ranges.js';
 import { defaultPaths } from './store/paths.js';
 import { Store } from './store/store.js';
 
+/** Where an engine has its files, and what it tells. */
 export interface EngineOptions {
   /**
    * What outlives a reboot: images, containers' files. Default `/var/lib/caisson`; a user's: `$XDG_DATA_HOME/caisson`.

@@ -37,7 +37,7 @@ export function contextOf(engine: Engine): EngineContext {
   return contextIn(engine);
 }
 
-/** What needs the files of a container's verbs loads them when it is called: `run` needs none of them. */
+/** Containers, images, volumes and networks below two directories. `close` ends it. */
 export class Engine {
   readonly #context: EngineContext;
   #closing: Promise<void> | undefined;
@@ -55,6 +55,13 @@ export class Engine {
    * Looks at the machine, and tears down what containers of dead processes left behind.
    *
    * @throws ERR_NATIVE_LOAD, ERR_NO_PRIVILEGES, ERR_SYSTEMD
+   *
+   * @example
+   * import { Engine } from 'caisson';
+   *
+   * const engine = await Engine.open({ onWarning: ({ message, hint }) => console.error(message, hint) });
+   * console.log((await engine.run('host', ['echo', 'hello'])).stdout.trim()); // hello
+   * await engine.close();
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
     try {
@@ -81,6 +88,7 @@ export class Engine {
     return (this.#images ??= imagesIn(this.#context.store));
   }
 
+  /** As in `EngineOptions`. */
   get dataRoot(): string {
     return this.#context.dataRoot;
   }
@@ -94,8 +102,18 @@ export class Engine {
    * A rootless user's run is started by a supervisor, as a detached container is: until it has ended, it is listed, and the
    * events tell of it.
    *
-   * @param image `host`, or a root directory by `rootfs()`.
+   * @param image `host`, the name of an image, or a root directory by `rootfs()`.
    * @param argv the program and its arguments; empty for the image's own.
+   * @throws (as rejections) of the options: ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS; of the image: what
+   *   `images.pull` rejects with, ERR_INVALID_ROOTFS; of the machine: ERR_NO_PRIVILEGES, ERR_CGROUP_CONTROLLER_MISSING,
+   *   ERR_KERNEL_FEATURE_MISSING, ERR_NETWORK_FAILED, ERR_PORT_IN_USE, ERR_STORAGE; of the program: ERR_COMMAND_NOT_FOUND,
+   *   ERR_COMMAND_NOT_EXECUTABLE, ERR_INVALID_WORKDIR, ERR_NO_SUCH_USER; ERR_NO_SUCH_SOURCE, ERR_START_FAILED, ERR_ENGINE_CLOSED
+   *
+   * @example
+   * const run = engine.run('host', ['sort', '-n'], { memory: '64m', timeout: 10_000, stdin: 'pipe' });
+   * run.stdin?.end('10\n9\n');
+   * const { stdout, exitCode } = await run;
+   * console.log(JSON.stringify(stdout), exitCode); // "9\n10\n" 0
    */
   run(
     image: string | RootfsImage,
@@ -109,7 +127,15 @@ export class Engine {
    * Makes a detached container: it has a name, can be started again and again, runs on when this process ends, and stays
    * until it is removed. It does not run yet.
    *
+   * @param image as for `run`
+   * @param argv as for `run`
    * @throws what `run` rejects with; ERR_NAME_IN_USE
+   *
+   * @example
+   * const server = await engine.create('busybox', ['sleep', '600'], { name: 'server', restart: 'on-failure:3' });
+   * await server.start();
+   * console.log((await server.inspect()).status); // running
+   * await server.remove({ force: true });
    */
   async create(
     image: string | RootfsImage,
@@ -147,6 +173,11 @@ export class Engine {
    * @throws ERR_INVALID_DOCKERFILE and ERR_UNSUPPORTED_OPTION, whose messages begin with `Dockerfile:LINE`; ERR_BUILD_FAILED: a program
    *   of RUN has failed; ERR_INVALID_OPTION, ERR_INVALID_REFERENCE, ERR_NO_SUCH_FILE, ERR_INVALID_ARCHIVE, ERR_STORAGE; what
    *   `create` and `images.pull` reject with; the signal's reason
+   *
+   * @example
+   * const dockerfile = 'FROM busybox\nRUN echo hello >/said\nCMD ["cat", "/said"]\n';
+   * const image = await engine.build(undefined, { dockerfile, tags: ['built'] });
+   * console.log((await engine.run(image.id)).stdout.trim()); // hello
    */
   async build(
     context: string | Readable | undefined,
@@ -161,6 +192,10 @@ export class Engine {
    * The container with that id, name, or beginning of an id.
    *
    * @throws ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID
+   *
+   * @example
+   * const same = await engine.get(box.shortId);
+   * console.log(same.id === box.id); // true
    */
   async get(reference: string): Promise<Container> {
     const id = await this.#context.store.find(reference);
@@ -168,16 +203,27 @@ export class Engine {
     return containerOf(this.#context, id);
   }
 
-  /** All detached containers, newest first. */
+  /**
+   * All detached containers, newest first.
+   *
+   * @example
+   * for (const { config, status } of await engine.list()) console.log(config.id === box.id, status); // true running
+   */
   async list(): Promise<ContainerInfo[]> {
     const { listContainers } = await import('./container/list-containers.js');
     return listContainers(this.#context);
   }
 
   /**
-   * Removes containers that do not run.
+   * Removes detached containers that do not run.
    *
    * @param chosen default: all of them.
+   * @throws ERR_REMOVE_FAILED, ERR_STORAGE
+   *
+   * @example
+   * const job = await engine.create('busybox', ['true'], { name: 'job-1' });
+   * const { removed } = await engine.prune(({ config }) => config.name.startsWith('job-'));
+   * console.log(removed[0] === job.id); // true
    */
   async prune(chosen?: (info: ContainerInfo) => boolean): Promise<Pruned> {
     const { pruneContainers } = await import('./container/prune-containers.js');
@@ -189,6 +235,10 @@ export class Engine {
    * was made; with `volumes` also anonymous volumes; and, without filters of labels, what builds have done. If one of these fails, what was removed before stays removed.
    *
    * @throws ERR_INVALID_OPTION, ERR_CONFLICTING_OPTIONS, and nothing is removed then; ERR_REMOVE_FAILED, ERR_NETWORK_FAILED, ERR_STORAGE
+   *
+   * @example
+   * const { freed } = await engine.pruneUnused({ volumes: true });
+   * console.log(freed >= 0); // true
    */
   async pruneUnused(options: PruneOptions = {}): Promise<PrunedSystem> {
     const { pruneUnused } = await import('./prune-unused.js');
@@ -199,6 +249,10 @@ export class Engine {
    * What images, detached containers and volumes occupy on the disk.
    *
    * @throws ERR_DAMAGED_STATE
+   *
+   * @example
+   * const { images, volumes } = await engine.usage();
+   * console.log(images.size > 1_000_000, volumes.active); // true 0
    */
   async usage(): Promise<DiskUsage> {
     const { diskUsage } = await import('./disk-usage.js');
@@ -208,17 +262,41 @@ export class Engine {
   /**
    * What happens to detached containers, networks and images, by any process: with `since` also what has happened before. What policies refuse
    * (`network denied`) is told while it happens, at most once a second for each destination.
+   *
+   * @throws ERR_INVALID_OPTION, at once
+   *
+   * @example
+   * const since = new Date();
+   * await box.pause();
+   * await box.unpause();
+   * for await (const { type, action } of engine.events({ since })) {
+   *   console.log(type, action); // container pause
+   *   break;
+   * }
    */
   events(options: EventOptions = {}): AsyncGenerator<EngineEvent> {
     return followAllEvents(this.#context.store, checkOptions(options));
   }
 
-  /** What this machine is, what it can do for this user, and what would give it the rest. */
+  /**
+   * What this machine is, what it can do for this user, and what would give it the rest: `machineInfo`.
+   *
+   * @example
+   * const { version, cgroup } = await engine.info();
+   * console.log(version, cgroup.mode);
+   */
   async info(): Promise<MachineInfo> {
     return machineInfo(this.#context.store.paths);
   }
 
-  /** The launch program of such a `run`, in words. Nothing is made. */
+  /**
+   * The launch program of such a `run`, in words. Nothing is made.
+   *
+   * @throws what `run` rejects with before anything is made
+   *
+   * @example
+   * console.log(await engine.explain('host', ['true'], { memory: '64m' }));
+   */
   async explain(
     image: string | RootfsImage,
     argv: readonly string[] = [],
@@ -229,12 +307,24 @@ export class Engine {
     return explainRun(this.#context, image, argv, options);
   }
 
-  /** Ends what still runs, and resolves when nothing of it is left. */
+  /**
+   * Ends what still runs, and resolves when nothing of it is left.
+   *
+   * @example
+   * import { Engine } from 'caisson';
+   *
+   * const engine = await Engine.open();
+   * const run = engine.run('host', ['sleep', '60']);
+   * await run.started;
+   * await engine.close();
+   * console.log((await run).signal); // SIGKILL
+   */
   close(): Promise<void> {
     this.#closing ??= shutDown(this.#context);
     return this.#closing;
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

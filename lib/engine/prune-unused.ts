@@ -15,6 +15,7 @@ import { volumesIn } from './volumes-in.js';
 import type { PrunedVolumes } from './volumes/delete-volumes.js';
 import type { VolumesContext } from './volumes/volumes-context.js';
 
+/** What `Engine.pruneUnused` removes beside what it always does. */
 export interface PruneOptions {
   /** Images with names that no container was made from, too. Default: those without a name. */
   readonly allImages?: boolean | undefined;
@@ -24,10 +25,15 @@ export interface PruneOptions {
   readonly filters?: readonly string[] | undefined;
 }
 
+/** What `Engine.pruneUnused` has removed. */
 export interface PrunedSystem {
+  /** Detached containers. */
   readonly containers: Pruned;
+  /** As they were. */
   readonly networks: readonly NetworkInfo[];
+  /** Only with `volumes`. */
   readonly volumes: PrunedVolumes;
+  /** And layers that no other image has. */
   readonly images: RemovedImages;
   /** What later builds need not have done again. */
   readonly builds: PrunedBuilds;

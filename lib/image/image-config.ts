@@ -11,27 +11,48 @@ import { MOST_LAYERS } from './manifest.js';
 /** How a container of the image is asked whether it is well; times are milliseconds, 0 is Docker's default. */
 export interface ImageHealthcheck {
   /** `none`: not at all. A text is run by a shell. Undefined: only the times are said. */
-  readonly test: 'none' | { readonly shell: string } | { readonly command: readonly string[] } | undefined; // prettier-ignore
+  readonly test:
+    | 'none'
+    | {
+        /** A command line. */
+        readonly shell: string;
+      }
+    | {
+        /** A program and its arguments. */
+        readonly command: readonly string[];
+      }
+    | undefined;
+  /** Between two checks. */
   readonly interval: number;
+  /** After which a check has failed. */
   readonly timeout: number;
+  /** From the start, in which failures do not count. */
   readonly startPeriod: number;
+  /** Between two checks in that time. */
   readonly startInterval: number;
+  /** Failures in a row that make it unhealthy. */
   readonly retries: number;
 }
 
 /** What an image says of itself and of its containers. Missing fields are empty. */
 export interface ImageConfig {
+  /** `linux`. */
   readonly os: string;
+  /** As Go names it: `amd64`, `arm64`. */
   readonly architecture: string;
+  /** Of the architecture: `v7`. */
   readonly variant: string;
   /** ISO 8601; empty if it is not said, or is no time. */
   readonly created: string;
+  /** Free text. */
   readonly author: string;
   /** Of the image, or else of the last step of its history. */
   readonly comment: string;
   /** `NAME=value`. */
   readonly env: readonly string[];
+  /** What comes before the command. */
   readonly entrypoint: readonly string[];
+  /** The command, where a container has none of its own. */
   readonly cmd: readonly string[];
   /** `user[:group]`; empty is root. */
   readonly user: string;
@@ -43,10 +64,13 @@ export interface ImageConfig {
   readonly exposedPorts: readonly string[];
   /** As it was written: a name or a number. */
   readonly stopSignal: string;
+  /** Undefined: the image says nothing of it. */
   readonly healthcheck: ImageHealthcheck | undefined;
   /** Of a Dockerfile, for the texts of RUN, CMD and ENTRYPOINT; a health check has it too. */
   readonly shell: readonly string[];
+  /** By key. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Instructions for builds from this image. */
   readonly onBuild: readonly string[];
   /** Digests of the layers' uncompressed archives, the lowest one first. */
   readonly diffIds: readonly string[];

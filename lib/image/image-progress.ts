@@ -1,6 +1,7 @@
 /** What long operations tell about their layers. */
 import { invalid } from '../base/check.js';
 
+/** How far a layer is. */
 export interface ImageProgress {
   /** Of the layer's blob. */
   readonly digest: string;
@@ -8,9 +9,11 @@ export interface ImageProgress {
   readonly phase: 'waiting' | 'downloading' | 'unpacking' | 'uploading' | 'exists' | 'done';
   /** Bytes of the blob. It can decrease, if a download has to begin again. */
   readonly current: number;
+  /** Bytes of the blob, when it is complete. */
   readonly total: number;
 }
 
+/** Called at most ten times a second for each layer, and at each new phase. */
 export type OnProgress = (progress: ImageProgress) => void;
 
 /** @throws ERR_INVALID_OPTION */

@@ -10,6 +10,7 @@ import { absolutePath } from '../base/working-directory.js';
  */
 export type RootfsWritable = 'overlay' | 'direct' | 'none';
 
+/** What `rootfs` can be asked for. */
 export interface RootfsOptions {
   /** The default is `overlay`. */
   readonly writable?: RootfsWritable | undefined;
@@ -17,9 +18,11 @@ export interface RootfsOptions {
 
 /** A value for the image's place in `run` and `create`; made by `rootfs`. */
 export interface RootfsImage {
+  /** Tells it from other values. */
   readonly kind: 'rootfs';
   /** Absolute. */
   readonly path: string;
+  /** What happens to writes. */
   readonly writable: RootfsWritable;
 }
 
@@ -36,6 +39,13 @@ export function isRootfs(value: unknown): value is RootfsImage {
  * Nothing is looked at before a container is started.
  *
  * @throws ERR_INVALID_ROOTFS for what cannot be a path, ERR_INVALID_OPTION for another `writable`.
+ *
+ * @example
+ * import { rootfs } from 'caisson';
+ *
+ * await box.files.copyOut('/.', 'root');
+ * const { stdout } = await engine.run(rootfs('root', { writable: 'none' }), ['echo', 'hello']);
+ * console.log(stdout.trim()); // hello
  */
 export function rootfs(path: string, options: RootfsOptions = {}): RootfsImage {
   const { writable = 'overlay' } = options;

@@ -8,10 +8,13 @@ import { BOUND, grantRanges, SUBORDINATE_FILES } from '../host/subordinate-ids.j
 import { hasCapability, isMachineRoot } from '../host/confinement.js';
 import { forbiddingSwitch, usedUp } from '../host/user-namespaces.js';
 
+/** Something that containers need, and whether this machine has it. */
 export interface Ability {
+  /** Short and stable: for programs. */
   readonly name: string;
   /** What it is for. */
   readonly gives: string;
+  /** Whether this machine and this user have it. */
   readonly available: boolean;
   /** More about it, where there is more. */
   readonly detail?: string | undefined;

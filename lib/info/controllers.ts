@@ -2,15 +2,21 @@
 import type { CgroupLayout } from '../cgroup/layout.js';
 import { nameHere, whyMissing } from '../cgroup/limits/missing.js';
 
+/** A cgroup controller, and the limits that it enforces. */
 export interface ControllerInfo {
   /** As cgroup v2 names it, where it has it. */
   readonly name: string;
+  /** Its limits can be set. */
   readonly available: boolean;
+  /** Of the hierarchy that has it; undefined if none has. */
   readonly version?: 1 | 2 | undefined;
+  /** Of that hierarchy. */
   readonly mountPoint?: string | undefined;
   /** Options of `run` and `create` that need it. */
   readonly limits: readonly string[];
+  /** Why it is missing. */
   readonly reason?: string | undefined;
+  /** What would give it. */
   readonly remedy?: string | undefined;
 }
 

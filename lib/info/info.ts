@@ -6,6 +6,12 @@ import type { MachineInfo } from './machine-info.js';
  * Works where `Engine.open` refuses, too: then it says why. Nothing is made or changed.
  *
  * @param paths as for `Engine.open`.
+ *
+ * @example
+ * import { machineInfo } from 'caisson';
+ *
+ * const { abilities } = await machineInfo();
+ * for (const { name, available, remedy } of abilities) console.log(name, available ? 'yes' : remedy);
  */
 export async function machineInfo(paths: Partial<Paths> = {}): Promise<MachineInfo> {
   // Loaded only now: most programs never ask.

@@ -2,9 +2,13 @@
 import { describe } from './describe.js';
 import type { Program, Step } from './instructions.js';
 
+/** One step of a start. */
 export interface TimelineStep {
+  /** Which process has done it. */
   readonly phase: 'host' | 'container';
+  /** The instruction, such as `mount.fs`: docs/launch-program.md. */
   readonly op: string;
+  /** The same in words, with its operands. */
   readonly description: string;
   /** Microseconds since the launch program began. */
   readonly start: number;
@@ -12,7 +16,9 @@ export interface TimelineStep {
   readonly duration: number;
 }
 
+/** How a start went: `RunResult.timeline`, `Attached.timeline`. */
 export interface Timeline {
+  /** In the order of the launch program; those that were not reached are missing. */
   readonly steps: readonly TimelineStep[];
   /** Microseconds from the first step to the last. */
   readonly total: number;
@@ -48,7 +54,15 @@ export function makeTimeline(program: Program, timestamps: Float64Array): Timeli
 
 const BAR = 40;
 
-/** As text: one line for each step, with microseconds and a bar for its share of the start. */
+/**
+ * As text: one line for each step, with microseconds and a bar for its share of the start.
+ *
+ * @example
+ * import { drawTimeline } from 'caisson';
+ *
+ * const { timeline } = await engine.run('host', ['true']);
+ * console.log(drawTimeline(timeline));
+ */
 export function drawTimeline({ steps, total }: Timeline): string {
   const scale = total === 0 ? 0 : BAR / total;
   const lines = steps.map(({ phase, op, description, start, duration }) => {

@@ -1,14 +1,8 @@
 /**
- * `caisson/pty`: a program of this machine on a terminal of its own. It is no container; `Container.exec` and `Engine.run`
+ * A program of this machine on a terminal of its own: docs/pty.md. It is no container; `Container.exec` and `Engine.run`
  * have the option `tty` for those.
  *
- * @example
- *   import { spawn } from 'caisson/pty';
- *
- *   const shell = await spawn('sh', [], { cols: 100, rows: 30 });
- *   shell.stream.on('data', (bytes) => process.stdout.write(bytes));
- *   shell.stream.write('stty size; exit 3\n');
- *   console.log(await shell.exited); // { exitCode: 3, signal: null }
+ * @module caisson/pty
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
@@ -22,10 +16,11 @@ import { HelperProcess } from '../native/helper-process.js';
 import { initPath } from '../native/load.js';
 import { ASKED, decodeMessages, encodeMessage, encodeSize, SAID } from './host-messages.js';
 
+/** What `spawn` can be asked for. */
 export interface PtyOptions {
-  /** Default: 80. */
+  /** Characters of a line, 1 to 65535. Default: 80. */
   readonly cols?: number | undefined;
-  /** Default: 24. */
+  /** Lines, 1 to 65535. Default: 24. */
   readonly rows?: number | undefined;
   /** Absolute. Default: this process's. */
   readonly cwd?: string | undefined;
@@ -33,6 +28,7 @@ export interface PtyOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
+/** How the program ended. */
 export interface PtyExit {
   /** null: a signal ended it. */
   readonly exitCode: number | null;
@@ -52,6 +48,14 @@ const MAX_SIZE = 65_535;
  * @param program a path, or a name to be found in the PATH of its environment
  * @throws ERR_COMMAND_NOT_FOUND, ERR_COMMAND_NOT_EXECUTABLE, ERR_INVALID_OPTION, ERR_NATIVE_LOAD; ERR_START_FAILED: no terminal
  *   can be had
+ *
+ * @example
+ * import { spawn } from 'caisson/pty';
+ *
+ * const shell = await spawn('sh', [], { cols: 100, rows: 30 });
+ * shell.stream.on('data', (bytes) => process.stdout.write(bytes));
+ * shell.stream.write('stty size; exit 3\n');
+ * console.log(await shell.exited); // { exitCode: 3, signal: null }
  */
 export async function spawn(
   program: string,
@@ -87,8 +91,10 @@ export async function spawn(
   return start(host, path);
 }
 
+/** A program on a terminal: pty(7). */
 export class Pty {
   readonly #ask: (kind: number, value: number) => void;
+  /** Of the program, on this machine. */
   readonly pid: number;
   /** What is written to it is typed; what is read from it is shown. It ends when all was read that the program has shown. */
   readonly stream: Duplex;
@@ -108,12 +114,39 @@ export class Pty {
     this.exited = exited;
   }
 
-  /** Its programs get SIGWINCH. @throws ERR_INVALID_OPTION */
+  /**
+   * Changes the terminal's size, in characters. Its programs get SIGWINCH.
+   *
+   * @param cols 1 to 65535
+   * @param rows 1 to 65535
+   * @throws ERR_INVALID_OPTION
+   *
+   * @example
+   * import { spawn } from 'caisson/pty';
+   *
+   * const shell = await spawn('sh', ['-c', 'read line; stty size']);
+   * shell.resize(100, 30);
+   * shell.stream.on('data', (bytes) => process.stdout.write(bytes)); // 30 100
+   * shell.stream.write('\n');
+   * await shell.exited;
+   */
   resize(cols: number, rows: number): void {
     this.#ask(ASKED.resize, checkedSize(cols, rows));
   }
 
-  /** Of the program that was started. Nothing happens if it has ended. @throws ERR_INVALID_OPTION */
+  /**
+   * Sends a signal to the program that was started. Nothing happens if it has ended.
+   *
+   * @throws ERR_INVALID_OPTION
+   *
+   * @example
+   * import { spawn } from 'caisson/pty';
+   *
+   * const sleep = await spawn('sleep', ['60']);
+   * sleep.stream.resume();
+   * sleep.kill('SIGTERM');
+   * console.log((await sleep.exited).signal); // SIGTERM
+   */
   kill(signal: string | number = 'SIGHUP'): void {
     this.#ask(ASKED.signal, parseSignal('signal', signal));
   }

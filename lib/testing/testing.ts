@@ -1,15 +1,7 @@
 /**
- * `caisson/test`: a container for one test.
+ * A container for one test: docs/testing.md.
  *
- * @example
- *   import { test } from 'node:test';
- *   import { container } from 'caisson/test';
- *
- *   test('sort sorts', async (t) => {
- *     const box = await container(t, 'busybox', { memory: '64m' });
- *     await box.files.write('/in', '3\n1\n2\n');
- *     t.assert.equal((await box.exec(['sort', '/in'])).stdout, '1\n2\n3\n');
- *   });
+ * @module caisson/test
  */
 import { checkOptions } from '../base/check.js';
 import { CaissonError } from '../base/errors.js';
@@ -22,8 +14,16 @@ import { checkCall } from '../engine/start-run.js';
 
 /** What a test runner passes to a test: `node:test` has `after`, Vitest has `onTestFinished`. */
 export type TestContext =
-  { after(done: () => Promise<void>): void } | { onTestFinished(done: () => Promise<void>): void };
+  | {
+      /** Of `node:test`. */
+      after(done: () => Promise<void>): void;
+    }
+  | {
+      /** Of Vitest. */
+      onTestFinished(done: () => Promise<void>): void;
+    };
 
+/** Options of `Engine.create`, and what belongs to the test. */
 export interface TestContainerOptions extends Omit<CreateOptions, 'autoRemove'> {
   /** Default: the image's own; a shell that waits for input. Of `host`: `cat`, which waits. */
   readonly command?: readonly string[] | undefined;
@@ -40,6 +40,17 @@ let shared: Promise<Engine> | undefined;
  * @param test what the runner passes to the test
  * @param image `host`, the name of an image, or a root directory by `rootfs()`
  * @throws what `Engine.create` and `Container.start` reject with; ERR_INVALID_OPTION, if `test` is nothing of the kind
+ *
+ * @example
+ * import assert from 'node:assert/strict';
+ * import { test } from 'node:test';
+ * import { container } from 'caisson/test';
+ *
+ * test('sort sorts', async (t) => {
+ *   const box = await container(t, 'host', { memory: '64m' });
+ *   await box.files.write('/in', '3\n1\n2\n');
+ *   assert.equal((await box.exec(['sort', '/in'])).stdout, '1\n2\n3\n');
+ * });
  */
 export async function container(
   test: TestContext,

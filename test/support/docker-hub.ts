@@ -1,4 +1,4 @@
-/** What stands for Docker's registry in tests of examples: a registry of this machine that has the image busybox. */
+/** What stands for Docker's registry, and registry.example.org, in tests of examples: one of this machine that has the image busybox. */
 import { execFile } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,12 @@ export class DockerHub {
     const file = join(registry.directory, 'registries.conf');
     writeFileSync(
       file,
-      `[[registry]]\nprefix = "docker.io/library"\nlocation = "${registry.host}"\ninsecure = true\n`,
+      ['docker.io/library', 'registry.example.org']
+        .map(
+          (prefix) =>
+            `[[registry]]\nprefix = "${prefix}"\nlocation = "${registry.host}"\ninsecure = true\n`,
+        ) // prettier-ignore
+        .join('\n'),
     );
     // Other users pull, too.
     chmodSync(registry.directory, 0o755);

@@ -1,8 +1,8 @@
 /** Programs of documents, run as a reader does who saves them as .mjs, with a registry that has the images that they pull. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import ts from 'typescript';
@@ -78,12 +78,20 @@ export class PastedPrograms {
 
   /** It ends well, and prints what its comments promise. */
   async works(name: string, code: string): Promise<void> {
-    const file = join(this.directory, `${name}.mjs`);
-    await writeFile(file, code);
-    const [program = '', ...args] = [...this.machine.within, process.execPath, file];
-    const { stdout } = await run(program, args, { env: { ...process.env, ...this.hub.env } });
+    const stdout = await this.run(name, code);
     expect(stdout.split('\n'), code).to.include.members(promisedLines(code));
     expect(stdout.trim(), `output of\n${code}`).to.not.equal('');
+  }
+
+  /** What it prints; its working directory is empty at first. */
+  async run(name: string, code: string): Promise<string> {
+    const file = resolve(this.directory, `${name}.mjs`);
+    await writeFile(file, code);
+    const cwd = join(this.directory, `${name}-files`);
+    await mkdir(cwd);
+    const [program = '', ...args] = [...this.machine.within, process.execPath, file];
+    const { stdout } = await run(program, args, { cwd, env: { ...process.env, ...this.hub.env } });
+    return stdout;
   }
 
   /** What the compiler says of the programs when they are saved as .ts. */

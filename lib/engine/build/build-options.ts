@@ -15,21 +15,33 @@ export type BuildEvent =
       readonly stage: string | undefined;
       /** Of its stage: of FROM and the steps that may change files. */
       readonly step: number;
+      /** How many that stage has. */
       readonly steps: number;
       /** The instruction, on one line. */
       readonly text: string;
       /** Of the Dockerfile. */
       readonly line: number;
     }
-  | { readonly kind: 'cached'; readonly number: number }
   | {
-      readonly kind: 'output';
+      /** What an earlier build has done is taken. */
+      readonly kind: 'cached';
+      /** Of the step. */
       readonly number: number;
+    }
+  | {
+      /** A program of RUN has written something. */
+      readonly kind: 'output';
+      /** Of the step. */
+      readonly number: number;
+      /** Standard output or standard error. */
       readonly stream: 1 | 2;
+      /** As they come, and not by lines. */
       readonly bytes: Buffer;
     }
   | {
+      /** A step has been done. */
       readonly kind: 'done';
+      /** Of the step. */
       readonly number: number;
       /** Milliseconds. */
       readonly duration: number;
@@ -37,12 +49,13 @@ export type BuildEvent =
   | {
       /** The image is stored. */
       readonly kind: 'image';
+      /** `sha256:` and 64 hexadecimal digits. */
       readonly id: string;
       /** In full. */
       readonly names: readonly string[];
     };
 
-/** With options of the containers in which programs of RUN run. They have no network by default. */
+/** How an image is built; and options of the containers in which programs of RUN run, which have no network by default. */
 export interface BuildOptions extends Pick<RunOptions, 'addHost' | 'cgroupParent' | 'network' | 'shmSize' | 'ulimits'> {
   /** The path of the Dockerfile, from the context where it is relative. Default: `Dockerfile`. */
   readonly file?: string | undefined;
@@ -66,6 +79,7 @@ export interface BuildOptions extends Pick<RunOptions, 'addHost' | 'cgroupParent
   readonly secrets?: Readonly<Record<string, string | Uint8Array>> | undefined;
   /** Ends the build: its container is killed and removed. */
   readonly signal?: AbortSignal | undefined;
+  /** Called with each event, in their order. */
   readonly onProgress?: ((event: BuildEvent) => void) | undefined;
 }
 

@@ -25,11 +25,13 @@ import { exportContainer } from './export-container.js';
 import { inspectContainer } from './inspect-container.js';
 import { whilePaused } from './pause-container.js';
 
+/** What the image says beside the container’s own configuration. */
 export interface CommitOptions {
   /** Instructions of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR. */
   readonly changes?: readonly string[] | undefined;
   /** Of the image's history. */
   readonly message?: string | undefined;
+  /** Of the image. */
   readonly author?: string | undefined;
   /** A running container is paused while its files are read. Default: true. */
   readonly pause?: boolean | undefined;

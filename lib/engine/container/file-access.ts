@@ -27,6 +27,8 @@ export function filesOf(context: ContainerContext, id: string): ContainerFiles {
 }
 
 /**
+ * `Container.files`: files of a container, whether it runs or not.
+ *
  * Paths are the container's: absolute, or from its root. Its links are followed inside it, and lead nowhere else. Errors are
  * ERR_NO_SUCH_FILE, ERR_FILES_FAILED, ERR_NO_SUCH_CONTAINER, and ERR_LOCK_TIMEOUT when a container that does not run is being changed
  * by another process.
@@ -46,14 +48,26 @@ export class ContainerFiles {
     this.#id = id;
   }
 
-  /** What is at a path: of a link the link itself, unless `follow` is set. */
+  /**
+   * What is at a path: of a link the link itself, unless `follow` is set.
+   *
+   * @example
+   * const { kind, mode } = await box.files.stat('/tmp');
+   * console.log(kind, mode.toString(8)); // directory 1777
+   */
   async stat(path: string, options: { readonly follow?: boolean } = {}): Promise<FileStat> {
     const { follow = false } = checkOptions(options);
     boolean('follow', follow);
     return this.#serve(path, ({ statPath }, server, place) => statPath(server, place, follow));
   }
 
-  /** What a directory has, in the order of the names' bytes. */
+  /**
+   * What a directory has, in the order of the names' bytes.
+   *
+   * @example
+   * await box.files.write('/app/main.sh', 'date\n');
+   * for (const { name, size } of await box.files.list('/app')) console.log(name, size); // main.sh 5
+   */
   list(path: string): Promise<FileEntry[]> {
     return this.#serve(path, ({ listDirectory }, server, place) => listDirectory(server, place));
   }
@@ -63,6 +77,10 @@ export class ContainerFiles {
    *
    * @param options `limit`: bytes, 256 MiB by default
    * @throws ERR_FILES_FAILED with `errno` EFBIG for a larger one
+   *
+   * @example
+   * const bytes = await box.files.read('/etc/passwd', { limit: 1 << 20 });
+   * console.log(bytes.length > 0); // true
    */
   async read(path: string, options: { readonly limit?: number } = {}): Promise<Buffer> {
     const { limit = READ_LIMIT } = checkOptions(options);
@@ -70,12 +88,24 @@ export class ContainerFiles {
     return this.#serve(path, ({ readFile }, server, place) => readFile(server, place, limit));
   }
 
-  /** The same as text of UTF-8. */
+  /**
+   * The same as text of UTF-8.
+   *
+   * @example
+   * console.log((await box.files.readText('/etc/passwd')).startsWith('root:')); // true
+   */
   async readText(path: string, options: { readonly limit?: number } = {}): Promise<string> {
     return (await this.read(path, options)).toString('utf8');
   }
 
-  /** Replaces the content of a file, or makes it, and the directories above it that are missing: root's, with the mode 0755. */
+  /**
+   * Replaces the content of a file, or makes it, and the directories above it that are missing: root's, with the mode 0755.
+   *
+   * @example
+   * await box.files.write('/app/log', 'one\n', { mode: 0o600 });
+   * await box.files.write('/app/log', 'two\n', { append: true });
+   * console.log((await box.exec(['wc', '-l', '/app/log'])).stdout.trim()); // 2 /app/log
+   */
   async write(
     path: string,
     content: string | Uint8Array,
@@ -97,6 +127,9 @@ export class ContainerFiles {
    * Makes a directory. With `recursive`, missing ones above it, too, and one that is there is no error.
    *
    * @param options `mode`: default 0o755
+   *
+   * @example
+   * await box.files.mkdir('/app/a/b', { recursive: true });
    */
   async mkdir(
     path: string,
@@ -112,6 +145,10 @@ export class ContainerFiles {
 
   /**
    * Removes a file, a link or an empty directory; with `recursive`, all that is in it. With `force`, what is not there is no error.
+   *
+   * @example
+   * await box.files.mkdir('/app/a/b', { recursive: true });
+   * await box.files.remove('/app', { recursive: true });
    */
   async remove(
     path: string,
@@ -128,24 +165,53 @@ export class ContainerFiles {
     }
   }
 
-  /** Gives a file or directory another name, in place of a file or an empty directory that has it. */
+  /**
+   * Gives a file or directory another name, in place of a file or an empty directory that has it.
+   *
+   * @example
+   * await box.files.write('/new', 'hello');
+   * await box.files.rename('/new', '/said');
+   * console.log(await box.files.readText('/said')); // hello
+   */
   rename(from: string, to: string): Promise<void> {
     return this.#ask(from, 'rename', containerPath(plainString('to', to)));
   }
 
-  /** @param mode such as `0o644` */
+  /**
+   * Changes the permissions of a file or directory; links are followed.
+   *
+   * @param mode such as `0o644`
+   *
+   * @example
+   * await box.files.write('/run.sh', '#!/bin/sh\necho hello\n');
+   * await box.files.chmod('/run.sh', 0o755);
+   * console.log((await box.exec(['/run.sh'])).stdout.trim()); // hello
+   */
   async chmod(path: string, mode: number): Promise<void> {
     return this.#ask(path, 'changeMode', wholeNumber('mode', mode, 0, 0o7777));
   }
 
-  /** Ids of the container. */
+  /**
+   * Ids of the container.
+   *
+   * @example
+   * await box.files.write('/said', 'hello');
+   * await box.files.chown('/said', 1000, 1000);
+   * console.log((await box.files.stat('/said')).uid); // 1000
+   */
   async chown(path: string, uid: number, gid: number): Promise<void> {
     wholeNumber('uid', uid, 0, MAX_ID);
     wholeNumber('gid', gid, 0, MAX_ID);
     return this.#ask(path, 'changeOwner', uid, gid);
   }
 
-  /** Makes a link that says `target`. */
+  /**
+   * Makes a link that says `target`.
+   *
+   * @example
+   * await box.files.symlink('/etc/passwd', '/link');
+   * console.log((await box.files.stat('/link')).link); // /etc/passwd
+   */
   symlink(target: string, path: string): Promise<void> {
     return this.#ask(path, 'makeLink', plainString('target', target));
   }
@@ -156,6 +222,14 @@ export class ContainerFiles {
    *
    * @param options `recursive`: also in all directories below
    * @throws ERR_CONTAINER_NOT_RUNNING
+   *
+   * @example
+   * await box.files.mkdir('/in');
+   * setTimeout(() => void box.files.write('/in/job', '1'), 100);
+   * for await (const { kind, path } of box.files.watch('/in')) {
+   *   console.log(kind, path); // added /in/job
+   *   break;
+   * }
    */
   async *watch(
     path: string,
@@ -175,6 +249,13 @@ export class ContainerFiles {
    * otherwise under its name. `source/.` is what is in the directory. Owners that are none of the container's become root.
    *
    * @throws ERR_INVALID_OPTION
+   *
+   * @example
+   * import { writeFile } from 'node:fs/promises';
+   *
+   * await writeFile('input.txt', 'hello');
+   * await box.files.copyIn('input.txt', '/tmp');
+   * console.log(await box.files.readText('/tmp/input.txt')); // hello
    */
   async copyIn(
     source: string,
@@ -190,6 +271,13 @@ export class ContainerFiles {
    * The other way round. Files on the host belong to the caller, but for root with `archive`.
    *
    * @throws ERR_INVALID_OPTION
+   *
+   * @example
+   * import { readFile } from 'node:fs/promises';
+   *
+   * await box.files.write('/tmp/output.txt', 'hello');
+   * await box.files.copyOut('/tmp/output.txt', '.');
+   * console.log(await readFile('output.txt', 'utf8')); // hello
    */
   async copyOut(
     source: string,
@@ -201,7 +289,15 @@ export class ContainerFiles {
     return this.#with((view) => copyOut(view, source, destination, options));
   }
 
-  /** What is at a path as a tar stream (pax), which is destroyed with what has failed. Names begin with the path's last component. */
+  /**
+   * What is at a path as a tar stream (pax), which is destroyed with what has failed. Names begin with the path's last component.
+   *
+   * @example
+   * import { createWriteStream } from 'node:fs';
+   * import { pipeline } from 'node:stream/promises';
+   *
+   * await pipeline(await box.files.pack('/etc'), createWriteStream('etc.tar'));
+   */
   async pack(path: string, options: CopyOptions = {}): Promise<Readable> {
     checkCopy(path, path, options);
     const { streamOfView } = await import('./container-view.js');
@@ -215,6 +311,11 @@ export class ContainerFiles {
    * Extracts a tar stream, which may be compressed with gzip, into a directory of the container.
    *
    * @throws ERR_INVALID_ARCHIVE
+   *
+   * @example
+   * await box.files.mkdir('/copy');
+   * await box.files.extract(await box.files.pack('/etc/passwd'), '/copy');
+   * console.log((await box.files.list('/copy')).map(({ name }) => name)); // [ 'passwd' ]
    */
   async extract(
     archive: Readable,

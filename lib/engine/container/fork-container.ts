@@ -28,6 +28,7 @@ import { deleteUnreadable } from './recover.js';
 import { releaseLayers } from './release-layers.js';
 import { checkAllowed } from './transitions.js';
 
+/** What is different in the fork. */
 export interface ForkOptions {
   /** Default: a random one. */
   readonly name?: string | undefined;

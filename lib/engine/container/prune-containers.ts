@@ -9,6 +9,7 @@ import type { ContainerContext } from './container-context.js';
 import { listContainers } from './list-containers.js';
 import { removeContainer } from './remove-container.js';
 
+/** What was removed. */
 export interface Pruned {
   /** Long ids. */
   readonly removed: readonly string[];

@@ -13,6 +13,7 @@ import { deleteContainer, deleteUnreadable, deleteVolumesOf } from './recover.js
 import { done, kill, SupervisorClient } from './supervisor-client.js';
 import { isRunning, refusalOf } from './transitions.js';
 
+/** What is removed. */
 export interface RemoveOptions {
   /** Kills it first if it runs. */
   readonly force?: boolean | undefined;

@@ -9,6 +9,7 @@ import { startContainer } from './start-container.js';
 import { lastExit, SupervisorClient } from './supervisor-client.js';
 import { checkAllowed, isActiveStatus } from './transitions.js';
 
+/** How a container is stopped. */
 export interface StopOptions {
   /** In place of the container's stop signal. */
   readonly signal?: string | number | undefined;

@@ -18,7 +18,9 @@ import { isActiveStatus } from './transitions.js';
 
 /** How a container ended. */
 export interface ContainerExit {
+  /** The program’s own; 128+n when signal n ended it. */
   readonly exitCode: number;
+  /** The kernel killed a process of the container for want of memory. */
   readonly oomKilled: boolean;
   /** Why it could not be started, or why its end is not known; empty otherwise. */
   readonly error: string;

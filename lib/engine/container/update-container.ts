@@ -21,6 +21,7 @@ import {
 } from './update-limits.js';
 
 export interface UpdateOptions extends ResourceChange {
+  /** As in `CreateOptions`. */
   readonly restart?: string | RestartPolicy | undefined;
 }
 

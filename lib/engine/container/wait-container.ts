@@ -5,6 +5,7 @@ import { inspectContainer, pause } from './inspect-container.js';
 import { anyExit, type ContainerExit, lastExit, SupervisorClient } from './supervisor-client.js';
 import { isActiveStatus } from './transitions.js';
 
+/** What is waited for. */
 export interface WaitOptions {
   /** False: for the end of its present run, whatever its restart policy does next. Default true. */
   readonly restarts?: boolean;

@@ -17,6 +17,7 @@ export interface CachedBuildStep {
   readonly size: number;
 }
 
+/** What was removed. */
 export interface PrunedBuilds {
   /** Keys of steps. */
   readonly removed: readonly string[];

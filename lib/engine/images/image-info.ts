@@ -1,6 +1,7 @@
 /** What `list` and `inspect` say about an image. */
 import type { ImageConfig } from '../../image/image-config.js';
 
+/** What `Images.list` and `Images.inspect` report. */
 export interface ImageInfo {
   /** Digest of the configuration: `sha256:` and 64 hexadecimal digits. */
   readonly id: string;
@@ -16,6 +17,7 @@ export interface ImageInfo {
   readonly tagged: string;
   /** Bytes of all its files; of layers that are not unpacked, of their blobs. */
   readonly size: number;
+  /** What it says of itself and of its containers. */
   readonly config: ImageConfig;
 }
 
@@ -23,8 +25,11 @@ export interface ImageInfo {
 export interface ImageHistoryEntry {
   /** The image's own in the first entry, `<missing>` in the others, as with Docker. */
   readonly id: string;
+  /** ISO 8601; empty if the image does not say. */
   readonly created: string;
+  /** The instruction. */
   readonly createdBy: string;
+  /** Free text. */
   readonly comment: string;
   /** Bytes of its layer; 0 without one. */
   readonly size: number;
@@ -42,7 +47,9 @@ export interface RemovedImages {
   readonly freed: number;
 }
 
+/** An image that an archive had. */
 export interface LoadedImage {
+  /** `sha256:` and 64 hexadecimal digits. */
   readonly id: string;
   /** In their short form. Empty: the archive has none for it. */
   readonly names: readonly string[];

@@ -8,7 +8,9 @@ import type { ImageInfo } from './image-info.js';
 import { imageInfo, readImages } from './image-records.js';
 import { type ImagesContext, imageUsers } from './images-context.js';
 
+/** An image, and what it takes. */
 export interface ImageUsage {
+  /** As `Images.list` has it. */
   readonly image: ImageInfo;
   /** Bytes of all that the image needs: its layers as they are unpacked, and their blobs. */
   readonly size: number;

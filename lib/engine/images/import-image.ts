@@ -15,6 +15,7 @@ import { targetName, withName } from './name-images.js';
 import { badArchive } from './tar-reader.js';
 import { emptyConfig, writeImage } from './write-image.js';
 
+/** What the image says. */
 export interface ImportOptions {
   /** Instructions of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, USER, VOLUME, WORKDIR. */
   readonly changes?: readonly string[] | undefined;

@@ -18,9 +18,11 @@ import { ociImages } from './oci-archive.js';
 import { unpackImage } from './ensure-layers.js';
 import { badArchive, readTar, type TarEntry } from './tar-reader.js';
 
+/** How an archive is loaded. */
 export interface LoadOptions {
   /** Of an index with images for several: `linux/arm64`. Default: this machine's. */
   readonly platform?: string | undefined;
+  /** Ends it; it rejects with the reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called at most ten times a second for each layer. */
   readonly onProgress?: OnProgress | undefined;

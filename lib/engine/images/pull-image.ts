@@ -35,16 +35,19 @@ import { imageInfo } from './image-records.js';
 import type { ImagesContext } from './images-context.js';
 import { withName } from './name-images.js';
 
+/** How an image is pulled. */
 export interface PullOptions {
   /** `linux/arm64`. Default: this machine's. */
   readonly platform?: string | undefined;
   /** Plain http, and any certificate. Registries on this machine may always speak http. Default: as registries.conf says. */
   readonly insecure?: boolean | undefined;
+  /** Ends the pull; it rejects with the reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called at most ten times a second for each layer. */
   readonly onProgress?: OnProgress | undefined;
 }
 
+/** What was pulled. */
 export interface PulledImage extends ImageInfo {
   /** The name in full, with the tag or the digest. */
   readonly reference: string;

@@ -21,14 +21,17 @@ import { recordImageEvent } from '../store/image-events.js';
 import type { ImagesContext } from './images-context.js';
 import { withName } from './name-images.js';
 
+/** How an image is pushed. */
 export interface PushOptions {
   /** Plain http, and any certificate. Registries on this machine may always speak http. Default: as registries.conf says. */
   readonly insecure?: boolean | undefined;
+  /** Ends the push; it rejects with the reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called at most ten times a second for each layer. */
   readonly onProgress?: OnProgress | undefined;
 }
 
+/** What was pushed. */
 export interface PushedImage {
   /** The name in full, with the tag. */
   readonly reference: string;

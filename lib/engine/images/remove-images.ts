@@ -12,6 +12,7 @@ import { imageInfo, type ImageRecord, readImages, shortName } from './image-reco
 import { collectUnused, type ImagesContext, imageUsers } from './images-context.js';
 import { findImage } from '../../image/snapshots/find-image.js';
 
+/** How an image is removed. */
 export interface RemoveImageOptions {
   /** Also if a stopped container was made from it, or if it has names of several repositories. Default: false. */
   readonly force?: boolean | undefined;

@@ -1,10 +1,13 @@
 /** One object of a container's log: Docker's json-file format, with the bytes where they are not UTF-8. */
 import { parseJson } from '../../base/storage.js';
 
+/** A line of output, or a part of one. */
 export interface LogEntry {
+  /** Where it was written. */
   readonly stream: 'stdout' | 'stderr';
   /** RFC 3339, as stored: UTC, nanoseconds. */
   readonly time: string;
+  /** With the newline, where it has one. */
   readonly bytes: Buffer;
   /** The line goes on: in the stream's next entry, or it is not finished. */
   readonly partial: boolean;

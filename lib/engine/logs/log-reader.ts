@@ -17,9 +17,11 @@ import {
 
 export type { LogEntry } from './log-entry.js';
 
+/** What of a log is read. */
 export interface LogOptions {
-  /** Default true, both. */
+  /** Default true. */
   readonly stdout?: boolean | undefined;
+  /** Default true. */
   readonly stderr?: boolean | undefined;
   /** Entries from then on. */
   readonly since?: TimeStamp | undefined;

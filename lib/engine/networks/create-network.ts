@@ -9,6 +9,7 @@ import type { StoredNetwork } from '../../network/bridge/stored-network.js';
 import { checkSubnets, type SubnetRequest } from '../../network/bridge/subnets.js';
 import { normalizeLabels } from '../options/labels.js';
 
+/** How a network is made. */
 export interface CreateNetworkOptions {
   /** Default: `bridge`, the only one. */
   readonly driver?: 'bridge' | undefined;
@@ -18,6 +19,7 @@ export interface CreateNetworkOptions {
   readonly ipv6?: boolean | undefined;
   /** No route leads out of it. */
   readonly internal?: boolean | undefined;
+  /** As with Docker, where it is for swarms; stored, without effect. */
   readonly attachable?: boolean | undefined;
   /** `{ key: value }` or `['key=value']`. */
   readonly labels?: Readonly<Record<string, string>> | readonly string[] | undefined;

@@ -8,6 +8,7 @@ import { currentConnections } from '../store/current-options.js';
 import { readableConfig } from '../store/store.js';
 import type { NetworksContext } from './container-lookup.js';
 
+/** A container that has an address in the network. */
 export interface NetworkEndpoint {
   /** Long id. */
   readonly containerId: string;
@@ -15,6 +16,7 @@ export interface NetworkEndpoint {
   readonly name?: string | undefined;
   /** With the length of the subnet's prefix: `172.17.0.2/16`. */
   readonly ipv4?: string | undefined;
+  /** The same of IPv6. */
   readonly ipv6?: string | undefined;
   /** Of its interface: lower case, with colons. Undefined for the container of a run. */
   readonly mac?: string | undefined;

@@ -3,9 +3,11 @@ import { type AnyNetwork, isStored, type Subnet } from '../../network/bridge/sto
 import type { NetworksContext } from './container-lookup.js';
 import { findEndpoints, type NetworkEndpoint } from './endpoints.js';
 
+/** A network, as it is now. */
 export interface NetworkInfo {
   /** Long id. */
   readonly id: string;
+  /** Unique, as its id. */
   readonly name: string;
   /** `null` is the driver of the network `none`. */
   readonly driver: 'bridge' | 'host' | 'null';
@@ -15,10 +17,15 @@ export interface NetworkInfo {
   readonly bridge?: string | undefined;
   /** Undefined for `host` and `none`, and for `bridge` until a container needs it. */
   readonly ipv4?: Subnet | undefined;
+  /** Undefined: its containers have no addresses of IPv6. */
   readonly ipv6?: Subnet | undefined;
+  /** No route leads out of it. */
   readonly internal: boolean;
+  /** As it was given; without effect. */
   readonly attachable: boolean;
+  /** By key. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Of the driver. */
   readonly options: Readonly<Record<string, string>>;
   /** The containers that have an address in it. */
   readonly containers: readonly NetworkEndpoint[];

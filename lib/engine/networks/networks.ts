@@ -13,6 +13,7 @@ export interface ContainerVerbs {
   disconnect(network: string, container: string, options: DisconnectOptions): Promise<void>;
 }
 
+/** How a container is taken from a network. */
 export interface DisconnectOptions {
   /** Also from a network that does not exist any more. */
   readonly force?: boolean | undefined;
@@ -45,6 +46,11 @@ export class Networks {
    * @param name `[a-zA-Z0-9][a-zA-Z0-9_.-]*`
    * @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS,
    *   ERR_NAME_IN_USE, ERR_SUBNET_OVERLAP, ERR_ADDRESSES_EXHAUSTED, ERR_STORAGE
+   *
+   * @example
+   * const { ipv4 } = await engine.networks.create('net-1', { subnets: [{ subnet: '10.89.0.0/24' }] });
+   * console.log(ipv4?.subnet); // 10.89.0.0/24
+   * await engine.networks.remove('net-1');
    */
   async create(name: string, options: CreateNetworkOptions = {}): Promise<NetworkInfo> {
     const { createNetwork } = await import('./create-network.js');
@@ -61,6 +67,9 @@ export class Networks {
    *
    * @param filters Docker's `key=value`: driver, id, label, name, scope, type (`custom`, `builtin`), dangling
    * @throws ERR_INVALID_OPTION
+   *
+   * @example
+   * for (const { name, driver } of await engine.networks.list(['driver=host'])) console.log(name, driver); // host host
    */
   async list(filters: readonly string[] = []): Promise<NetworkInfo[]> {
     const { matchesNetwork, parseNetworkFilters } = await import('./network-filters.js');
@@ -77,6 +86,10 @@ export class Networks {
    * The network with that id, name, or beginning of an id, and its containers.
    *
    * @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_DAMAGED_STATE
+   *
+   * @example
+   * const { driver } = await engine.networks.inspect('none');
+   * console.log(driver); // null
    */
   async inspect(reference: string): Promise<NetworkInfo> {
     const { networkInfo } = await import('./network-info.js');
@@ -89,6 +102,10 @@ export class Networks {
    *
    * @throws ERR_NO_SUCH_NETWORK, ERR_AMBIGUOUS_ID, ERR_DAMAGED_STATE, ERR_NETWORK_IN_USE, ERR_NETWORK_FAILED;
    *   ERR_INVALID_OPTION for `bridge`, `host` and `none`
+   *
+   * @example
+   * await engine.networks.create('net-2');
+   * await engine.networks.remove('net-2');
    */
   async remove(reference: string): Promise<void> {
     const { deleteNetwork } = await import('./delete-networks.js');
@@ -101,6 +118,10 @@ export class Networks {
    * @param filters Docker's `key=value`: until, label, label!
    * @returns the removed networks
    * @throws ERR_INVALID_OPTION, ERR_NETWORK_FAILED
+   *
+   * @example
+   * await engine.networks.create('net-3');
+   * for (const { name } of await engine.networks.prune()) console.log(name); // net-3
    */
   async prune(filters: readonly string[] = []): Promise<NetworkInfo[]> {
     const { pruneNetworks } = await import('./delete-networks.js');
@@ -117,6 +138,9 @@ export class Networks {
    *
    * @returns why packets of containers may not be forwarded nevertheless
    * @throws ERR_NETWORK_FAILED
+   *
+   * @example
+   * for (const { message, hint } of await engine.networks.reload()) console.error(message, hint);
    */
   async reload(): Promise<StartWarning[]> {
     const context = await this.#context();
@@ -141,6 +165,13 @@ export class Networks {
    * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_ALREADY_CONNECTED,
    *   ERR_CONFLICTING_OPTIONS (a network that has no bridge, on either side), ERR_ADDRESS_IN_USE, ERR_ADDRESSES_EXHAUSTED,
    *   ERR_NETWORK_FAILED, ERR_STORAGE
+   *
+   * @example
+   * await engine.networks.create('net-4');
+   * const server = await engine.create('busybox', ['sleep', '600'], { network: 'bridge' });
+   * await engine.networks.connect('net-4', server.id, { aliases: ['db'] });
+   * await server.remove();
+   * await engine.networks.remove('net-4');
    */
   async connect(network: string, container: string, options: ConnectOptions = {}): Promise<void> {
     await this.#verbs.connect(network, container, options);
@@ -151,6 +182,13 @@ export class Networks {
    *
    * @throws ERR_NO_SUCH_NETWORK, ERR_NO_SUCH_CONTAINER, ERR_AMBIGUOUS_ID, ERR_INVALID_OPTION, ERR_NOT_CONNECTED,
    *   ERR_CONFLICTING_OPTIONS (the network `host`), ERR_NETWORK_FAILED, ERR_STORAGE
+   *
+   * @example
+   * await engine.networks.create('net-5');
+   * const server = await engine.create('busybox', ['sleep', '600'], { network: 'net-5' });
+   * await engine.networks.disconnect('net-5', server.id);
+   * await server.remove();
+   * await engine.networks.remove('net-5');
    */
   async disconnect(
     network: string,

@@ -6,6 +6,7 @@ import type { Size } from '../../base/units.js';
 /** Whether a stream is attached: `pipe` is true; `ignore` and `null` are false. */
 export type AttachStream = boolean | 'pipe' | 'ignore' | 'null';
 
+/** Which streams are attached. */
 export interface AttachOptions {
   /** Default: true where the container has an input that stays open. */
   readonly stdin?: AttachStream | undefined;

@@ -10,6 +10,7 @@ import { parseRestartPolicy, type RestartPolicy } from './restart-policy.js';
 export type CallerOption =
   'signal' | 'stdin' | 'stdout' | 'stderr' | 'timeout' | 'maxOutput' | 'maxLine';
 
+/** What `Engine.create` can be asked for. An unknown option is ERR_INVALID_OPTION. */
 export interface CreateOptions extends Omit<RunOptions, CallerOption> {
   /** Default `no`. As a text, Docker's: `on-failure:3`. */
   readonly restart?: string | RestartPolicy | undefined;

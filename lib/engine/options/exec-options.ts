@@ -14,6 +14,7 @@ import { normalizeMaxLine } from '../../base/lines.js';
 import { normalizeTerminal } from './terminal.js';
 import type { ProcessOptions, TerminalSize } from './options.js';
 
+/** What `Container.exec` can be asked for. An unknown option is ERR_INVALID_OPTION. */
 export interface ExecOptions extends Pick<
   ProcessOptions,
   'tty' | 'stdin' | 'stdout' | 'stderr' | 'signal' | 'maxOutput' | 'maxLine'

@@ -2,7 +2,7 @@
 import { invalid, isRecord, plainString, stringList, wholeNumber } from '../../base/check.js';
 import { parseDuration } from '../../base/units.js';
 
-/** Times are milliseconds, or in Go's spelling: `1m30s`. 0 is the default. */
+/** How a container is asked whether it is well. Times are milliseconds, or in Go's spelling: `1m30s`. 0 is the default. */
 export interface HealthcheckOptions {
   /** Run in the container as `exec` would; a text by `/bin/sh -c`. Exit code 0: it is healthy. Default: the image's. */
   readonly test?: string | readonly string[] | undefined;
@@ -18,13 +18,17 @@ export interface HealthcheckOptions {
   readonly retries?: number | undefined;
 }
 
-/** Times in milliseconds; 0: what was not said, and is Docker's default. */
+/** A health check, as it is stored. Times in milliseconds; 0: what was not said, and is Docker's default. */
 export interface Healthcheck {
   /** A text is run by `/bin/sh -c`. */
   readonly test: string | readonly string[];
+  /** Between two checks. */
   readonly interval: number;
+  /** After which a check has failed. */
   readonly timeout: number;
+  /** From the start, in which failures do not count. */
   readonly startPeriod: number;
+  /** Between two checks in that time. */
   readonly startInterval: number;
   /** Failures in a row that make it unhealthy. */
   readonly retries: number;

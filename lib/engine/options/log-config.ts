@@ -3,7 +3,9 @@ import { splitAssignment } from '../../base/assignment.js';
 import { invalid, isRecordOrList, stringList, unsupported, wholeNumber } from '../../base/check.js';
 import { parseSize } from '../../base/units.js';
 
+/** Where the output of a detached container goes. */
 export interface LogConfig {
+  /** `json-file`: files in Docker’s format; `none`: nowhere. */
   readonly driver: 'json-file' | 'none';
   /** Bytes; a file that is larger is rotated. */
   readonly maxSize: number;
@@ -34,6 +36,7 @@ const UNSUPPORTED: ReadonlySet<string> = new Set(
   'labels labels-regex env env-regex tag max-buffer-size'.split(' '),
 );
 
+/** A record, or `key=value` strings. */
 export type LogDriverOptions = Readonly<Record<string, string | number>> | readonly string[];
 
 export interface LogOptionNames {

@@ -3,6 +3,7 @@ import type { VolumeUser } from './mount-types.js';
 
 /** Its options are those of the OCI spec. */
 export interface MountConfig {
+  /** Which kind of mount it is. */
   readonly type: 'bind' | 'tmpfs' | 'volume' | 'image';
   /** Absolute path on the host; of a bind only. */
   readonly source?: string;
@@ -14,6 +15,7 @@ export interface MountConfig {
   readonly image?: ImageUse;
   /** Absolute, normalized, never `/`, never at or below /proc. */
   readonly target: string;
+  /** As mount(8) has them. */
   readonly options: readonly string[];
   /** The user of the host that stands for the container's user there, if one was given. */
   readonly idmap?: VolumeUser | undefined;
@@ -31,6 +33,7 @@ export interface VolumeUse {
   readonly noCopy?: boolean;
   /** Of one that has to be created. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Of one that has to be created, too. */
   readonly driverOptions?: Readonly<Record<string, string>>;
   /** What of it is mounted: a relative path. */
   readonly subpath?: string;

@@ -2,6 +2,7 @@
 
 import type { Size } from '../../base/units.js';
 
+/** How mounts and unmounts that come later pass between the source and the container: mount_namespaces(7). */
 export type BindPropagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
 
 /** One `--mount`. */
@@ -13,7 +14,9 @@ export type MountOption = BindMountOption | VolumeMountOption | TmpfsMountOption
  */
 export type BindRecursive = 'enabled' | 'disabled' | 'writable' | 'readonly';
 
+/** A directory or file of the host. */
 export interface BindMountOption {
+  /** Which kind of mount it is. */
   readonly type: 'bind';
   /** Absolute path on the host. */
   readonly source: string;
@@ -25,6 +28,7 @@ export interface BindMountOption {
    * itself is trusted. With `volumes` the option `beneath=`.
    */
   readonly within?: string | undefined;
+  /** Default false. */
   readonly readOnly?: boolean | undefined;
   /** Default `rprivate`. */
   readonly bindPropagation?: BindPropagation | undefined;
@@ -34,12 +38,15 @@ export interface BindMountOption {
   readonly idmap?: VolumeUser | undefined;
 }
 
+/** A volume, or a part of one. */
 export interface VolumeMountOption {
+  /** Which kind of mount it is. */
   readonly type: 'volume';
   /** Name of a volume, which is created if it does not exist. Default: an anonymous one. */
   readonly source?: string | undefined;
   /** Absolute path in the container. */
   readonly target: string;
+  /** Default false. */
   readonly readOnly?: boolean | undefined;
   /** An empty volume stays empty. Default: it gets what the image has at the target. */
   readonly volumeNoCopy?: boolean | undefined;
@@ -63,10 +70,15 @@ export interface VolumeMountOption {
  */
 export type VolumeUser = 'host' | 'owner' | 'caller' | 'nobody';
 
+/** An empty file system in memory. */
 export interface TmpfsMountOption {
+  /** Which kind of mount it is. */
   readonly type: 'tmpfs';
+  /** Absolute path in the container. */
   readonly target: string;
+  /** Default false. */
   readonly readOnly?: boolean | undefined;
+  /** Default: half of the memory limit, else of the machine’s memory. */
   readonly tmpfsSize?: Size | undefined;
   /**
    * Permission bits as a number or as octal digits. Default: those of the directory that is there, which also gives its
@@ -77,6 +89,7 @@ export interface TmpfsMountOption {
 
 /** The files of an image, read-only. */
 export interface ImageMountOption {
+  /** Which kind of mount it is. */
   readonly type: 'image';
   /** Name or id of an image that this machine has. */
   readonly source: string;

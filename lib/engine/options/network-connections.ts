@@ -42,10 +42,15 @@ const CONNECTION_FIELDS: Readonly<Record<keyof NetworkConnection, true>> = {
 
 /** Of the fields of a connection: the options of a container that mean the same for its first network. */
 export interface FirstConnectionOptions {
+  /** As in `ConnectOptions`. */
   readonly ip?: string | undefined;
+  /** As in `ConnectOptions`. */
   readonly ip6?: string | undefined;
+  /** As `aliases` in `ConnectOptions`. */
   readonly networkAliases?: readonly string[] | undefined;
+  /** As in `ConnectOptions`. */
   readonly macAddress?: string | undefined;
+  /** As in `ConnectOptions`. */
   readonly linkLocalIps?: readonly string[] | undefined;
 }
 

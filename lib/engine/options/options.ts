@@ -16,21 +16,32 @@ import type { ExposeOption, PortOption } from './ports.js';
 export type Stdio = 'pipe' | 'ignore' | 'null' | 'inherit';
 
 /** A limit on one block device of the host: `/dev/sda:1m`, or its parts. */
-export type DeviceRate = string | { readonly path: string; readonly rate: Size };
+export type DeviceRate =
+  | string
+  | {
+      /** Absolute, of the device node on the host. */
+      readonly path: string;
+      /** A second: bytes, or operations. */
+      readonly rate: Size;
+    };
 
-/** In characters. */
+/** The size of a terminal, in characters. */
 export interface TerminalSize {
+  /** 1 to 65535. */
   readonly cols: number;
+  /** 1 to 65535. */
   readonly rows: number;
 }
 
 /** Soft and hard limit; -1 is "no limit". */
 export interface Ulimit {
+  /** What applies until the program changes it. In the unit of the limit: getrlimit(2). */
   readonly soft: number;
   /** Default: the soft limit. */
   readonly hard?: number | undefined;
 }
 
+/** What `Engine.run` can be asked for. An unknown option is ERR_INVALID_OPTION. */
 export interface RunOptions
   extends
     ImageOptions,
@@ -41,13 +52,14 @@ export interface RunOptions
     NetworkOptions {
   /** `[a-zA-Z0-9][a-zA-Z0-9_.-]+`. Default: one made of two words. */
   readonly name?: string | undefined;
+  /** A record, or `key=value` strings. Shown by `inspect`, and matched by filters. */
   readonly labels?: Readonly<Record<string, string>> | readonly string[] | undefined;
 }
 
 /** When an image is pulled: `always` also if it is there, for a newer one of that name; `missing` only if it is not there. */
 export type PullPolicy = 'always' | 'missing' | 'never';
 
-/** Of an image of the store. The host image and root directories are always there, and for this machine. */
+/** How the image is found, if it is one of the store. The host image and root directories are always there, and for this machine. */
 export interface ImageOptions {
   /** Default `missing`. */
   readonly pull?: PullPolicy | undefined;
@@ -57,6 +69,7 @@ export interface ImageOptions {
   readonly onProgress?: OnProgress | undefined;
 }
 
+/** The program, its streams, and its limits in time and output. */
 export interface ProcessOptions {
   /** A record, or `NAME=value` strings; `NAME` alone (in a record: undefined) takes the image's variable away. */
   readonly env?: Readonly<Record<string, string | undefined>> | readonly string[] | undefined;
@@ -64,6 +77,7 @@ export interface ProcessOptions {
   readonly workdir?: string | undefined;
   /** `name|uid[:group|gid]`, looked up in the container's own account files. */
   readonly user?: string | undefined;
+  /** Further groups of the program, by name or number, looked up as `user` is. */
   readonly groupAdd?: readonly (string | number)[] | undefined;
   /** In place of the image's, whose command is dropped with it. Empty: no entrypoint. */
   readonly entrypoint?: string | readonly string[] | undefined;
@@ -71,8 +85,11 @@ export interface ProcessOptions {
   readonly init?: boolean | undefined;
   /** A terminal of the container's own. `true` is 80 × 24. */
   readonly tty?: boolean | TerminalSize | undefined;
+  /** Default `ignore`; with a terminal `pipe`. */
   readonly stdin?: Stdio | undefined;
+  /** Default `pipe`. */
   readonly stdout?: Stdio | undefined;
+  /** Default `pipe`. */
   readonly stderr?: Stdio | undefined;
   /** Milliseconds from the start until the whole container is killed. */
   readonly timeout?: number | undefined;
@@ -104,6 +121,7 @@ export interface ProcessOptions {
  */
 export type JoinedContainer = `container:${string}`;
 
+/** Namespaces, rights and security modules. */
 export interface IsolationOptions {
   /** Default: the first 12 digits of the id. */
   readonly hostname?: string | undefined;
@@ -132,6 +150,7 @@ export interface IsolationOptions {
   readonly cgroupns?: 'private' | 'host' | undefined;
   /** With or without `CAP_`, in any case; `ALL`. */
   readonly capAdd?: readonly string[] | undefined;
+  /** The same names: what is taken from the default set. With `ALL`, those of `capAdd` are all that it has. */
   readonly capDrop?: readonly string[] | undefined;
   /** All capabilities and devices, no filter, no masks. Implies `userns: 'host'`. */
   readonly privileged?: boolean | undefined;
@@ -162,11 +181,16 @@ export interface IsolationOptions {
 export interface ResourceOptions {
   /** At least 4 MiB. */
   readonly memory?: Size | undefined;
+  /**
+   * At least 4 MiB, and at most `memory`. What it may keep when the machine is short of memory: `memory.low`, with
+   * cgroup v1 the soft limit.
+   */
   readonly memoryReservation?: Size | undefined;
   /** Memory and swap together; -1: as much swap as there is. Default: twice `memory`. */
   readonly memorySwap?: Size | undefined;
   /** 0 to 100; -1 is "not set". */
   readonly memorySwappiness?: number | string | undefined;
+  /** Its processes wait for memory instead of being killed at the limit. Only with cgroup v1. Default false. */
   readonly oomKillDisable?: boolean | undefined;
   /** -1000 to 1000; 0 is a value. */
   readonly oomScoreAdj?: number | string | undefined;
@@ -180,6 +204,7 @@ export interface ResourceOptions {
   readonly cpuQuota?: number | string | undefined;
   /** A list: `0-3,7`. */
   readonly cpusetCpus?: string | undefined;
+  /** Memory nodes, as such a list. */
   readonly cpusetMems?: string | undefined;
   /** Processes and threads. Default 2048, where this user can limit them; 0 or -1: no limit. */
   readonly pidsLimit?: number | string | undefined;
@@ -187,9 +212,11 @@ export interface ResourceOptions {
   readonly blkioWeight?: number | string | undefined;
   /** Bytes a second. */
   readonly deviceReadBps?: readonly DeviceRate[] | undefined;
+  /** Bytes a second. */
   readonly deviceWriteBps?: readonly DeviceRate[] | undefined;
   /** Operations a second. */
   readonly deviceReadIops?: readonly DeviceRate[] | undefined;
+  /** Operations a second. */
   readonly deviceWriteIops?: readonly DeviceRate[] | undefined;
   /** Files of cgroup v2 and what to write into them, such as `memory.high`: `NAME=value` strings, or a record. */
   readonly cgroupConf?: Readonly<Record<string, string | number>> | readonly string[] | undefined;
@@ -202,6 +229,7 @@ export interface ResourceOptions {
   readonly ulimits?: Readonly<Record<string, number | Ulimit>> | readonly string[] | undefined;
 }
 
+/** What it sees of files and devices beside its image. */
 export interface MountOptions {
   /**
    * `source:target[:options]`. The source is an absolute path on the host, with the options `ro rw rbind bind`, the propagations,
@@ -209,6 +237,7 @@ export interface MountOptions {
    * A target alone is an anonymous volume.
    */
   readonly volumes?: readonly string[] | undefined;
+  /** The same with names for what is asked for, as one `--mount` each. */
   readonly mounts?: readonly MountOption[] | undefined;
   /**
    * Names or ids of detached containers whose volumes and binds it has too, at the same paths: `NAME[:ro|:rw]`. What the container itself
@@ -251,7 +280,13 @@ export interface MountOptions {
    * container. ERR_KERNEL_FEATURE_MISSING: no loop devices. ERR_CONFLICTING_OPTIONS: a root that is used in place has
    * no layer.
    */
-  readonly storageOpt?: { readonly size?: Size | undefined } | readonly string[] | undefined;
+  readonly storageOpt?:
+    | {
+        /** Bytes. */
+        readonly size?: Size | undefined;
+      }
+    | readonly string[]
+    | undefined;
   /** Of /dev/shm. Default 64 MiB. */
   readonly shmSize?: Size | undefined;
   /** Pseudoterminals that can be open in it at once, of those that the whole machine has. Default 256. */
@@ -277,6 +312,7 @@ export interface RestrictedNetwork extends PolicyOptions {
   readonly name?: string | undefined;
 }
 
+/** Its network, its ports and its names. */
 export interface NetworkOptions extends FirstConnectionOptions {
   /**
    * `none` (default): loopback only. `host`: the machine's own. `pasta` and `slirp4netns`: what an ordinary process of the
@@ -318,7 +354,9 @@ export interface NetworkOptions extends FirstConnectionOptions {
   readonly addHost?: readonly string[] | undefined;
   /** Addresses of name servers. */
   readonly dns?: readonly string[] | undefined;
+  /** Domains in which short names are looked up; `.`: none. */
   readonly dnsSearch?: readonly string[] | undefined;
+  /** Lines `options` of resolv.conf(5), such as `ndots:2`. */
   readonly dnsOption?: readonly string[] | undefined;
 }
 

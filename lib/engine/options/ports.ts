@@ -13,6 +13,7 @@ import {
 /** A published port, or several with a range in the text. */
 export type PortOption = string | PortOptions;
 
+/** The parts of a published port. */
 export interface PortOptions {
   /** 1 to 65535. */
   readonly containerPort: number;

@@ -1,9 +1,15 @@
 /** `--restart`, `restart`: what happens when a container ends by itself. */
 import { invalid, wholeNumber } from '../../base/check.js';
 
+/**
+ * When a container is started again: `on-failure` is after another exit code than 0. `always` and `unless-stopped`
+ * differ when the machine has booted: the latter leaves a container alone that was stopped.
+ */
 export type RestartPolicyName = 'no' | 'on-failure' | 'always' | 'unless-stopped';
 
+/** What happens when a container ends by itself. */
 export interface RestartPolicy {
+  /** Which policy. */
   readonly name: RestartPolicyName;
   /** With `on-failure`: how often; 0 is without end. */
   readonly maximumRetryCount: number;

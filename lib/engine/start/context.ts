@@ -13,6 +13,7 @@ import type { IdRanges } from './id-ranges.js';
 
 /** What a start could not do, and does not fail for. */
 export interface StartWarning {
+  /** What, and of which container. */
   readonly message: string;
   /** The remedy. */
   readonly hint: string;

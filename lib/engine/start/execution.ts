@@ -1,4 +1,4 @@
-/** One `run` or `exec`: a promise of its result, its streams, and an iterable of its lines. */
+/** What `run` and `exec` return. */
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../../base/lines.js';
 import { parseSignal } from '../../base/signals.js';
@@ -12,6 +12,7 @@ export function executionOf(controller: ExecutionController): Execution {
   return make(controller);
 }
 
+/** One `run` or `exec`: a promise of its result, its streams, and an iterable of its lines. */
 export class Execution implements PromiseLike<RunResult> {
   readonly #controller: ExecutionController;
   /** Long id. */
@@ -49,6 +50,7 @@ export class Execution implements PromiseLike<RunResult> {
     return this.#controller.stdout?.stream;
   }
 
+  /** The same of standard error. */
   get stderr(): Readable | undefined {
     return this.#controller.stderr?.stream;
   }
@@ -56,6 +58,14 @@ export class Execution implements PromiseLike<RunResult> {
   /**
    * Sends a signal to the program, by name (`SIGTERM`, `TERM`) or number. KILL ends the whole container; of
    * `exec`, the program alone.
+   *
+   * @throws ERR_INVALID_OPTION: there is no such signal
+   *
+   * @example
+   * const run = engine.run('host', ['sleep', '60']);
+   * await run.started;
+   * run.kill('SIGTERM');
+   * console.log((await run).signal); // SIGTERM
    */
   kill(signal: string | number = 'SIGKILL'): void {
     this.#controller.kill(parseSignal('signal', signal));
@@ -64,16 +74,32 @@ export class Execution implements PromiseLike<RunResult> {
   /**
    * Lets a program that was started by `exec` with `detachable` run on without this process, once it has been started; the
    * execution resolves then. It has no effect on any other.
+   *
+   * @example
+   * const run = box.exec(['sleep', '60'], { tty: true, detachable: true });
+   * await run.started;
+   * await run.detach();
+   * console.log((await run).detached); // true
    */
   detach(): Promise<void> {
     return this.#controller.detach();
   }
 
-  /** Changes the terminal's size; without a terminal nothing happens. */
+  /**
+   * Changes the terminal's size, in characters; without a terminal nothing happens.
+   *
+   * @example
+   * const run = engine.run('host', ['sh', '-c', 'read line; stty size'], { tty: true });
+   * await run.started;
+   * run.resize({ cols: 100, rows: 30 });
+   * run.stdin?.write('\n');
+   * console.log((await run).stdout.trim()); // 30 100
+   */
   resize(size: TerminalSize): void {
     this.#controller.resize(size);
   }
 
+  /** As of a promise of the result. */
   then<A = RunResult, B = never>(
     onfulfilled?: ((value: RunResult) => A | PromiseLike<A>) | null,
     onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
@@ -81,12 +107,14 @@ export class Execution implements PromiseLike<RunResult> {
     return this.#controller.result.then(onfulfilled, onrejected);
   }
 
+  /** As of a promise. */
   catch<B = never>(
     onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<RunResult | B> {
     return this.#controller.result.catch(onrejected);
   }
 
+  /** As of a promise. */
   finally(onfinally?: (() => void) | null): Promise<RunResult> {
     return this.#controller.result.finally(onfinally);
   }

@@ -3,6 +3,7 @@ import type { Pieces } from '../../base/pieces.js';
 import type { PolicyReport } from '../../network/policy/denied.js';
 import type { Timeline } from '../../program/timeline.js';
 
+/** How a `run` or `exec` ended. A time-out, a signal and another exit code than 0 are results, too, and no errors. */
 export interface RunResult {
   /** Long id. */
   readonly id: string;
@@ -12,6 +13,7 @@ export interface RunResult {
   readonly signal?: string | undefined;
   /** What was captured, up to `maxOutput`. With a terminal everything is in `stdout`. */
   readonly stdout: string;
+  /** The same of standard error. */
   readonly stderr: string;
   /** The kernel killed a process of the container for want of memory. */
   readonly oomKilled: boolean;

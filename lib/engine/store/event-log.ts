@@ -113,6 +113,7 @@ function rotate(path: string): void {
   }
 }
 
+/** Which events are read. */
 export interface EventOptions {
   /** Events from then on. Default: from now on. */
   readonly since?: TimeStamp | undefined;
@@ -120,6 +121,7 @@ export interface EventOptions {
   readonly until?: TimeStamp | undefined;
   /** Ends the reading, without an error. */
   readonly signal?: AbortSignal | undefined;
+  /** Only events for which it returns true. */
   readonly filter?: ((event: EngineEvent) => boolean) | undefined;
 }
 

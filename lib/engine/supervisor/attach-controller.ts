@@ -12,10 +12,13 @@ import {
   type SupervisorListener,
 } from './supervisor-connection.js';
 
+/** How it ended, or was left. */
 export interface AttachResult {
   /** The program's own; 128+n when signal n ended it; -1 when this client has left before. */
   readonly exitCode: number;
+  /** `SIGKILL`, when a signal ended it. */
   readonly signal?: string | undefined;
+  /** The kernel killed a process of the container for want of memory. */
   readonly oomKilled: boolean;
   /** This client has left; the container may run on. */
   readonly detached: boolean;

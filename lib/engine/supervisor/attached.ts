@@ -1,4 +1,4 @@
-/** A client of a running container: its streams, and a promise of how it ended or was left. */
+/** What `attach` and `startAttached` return. */
 import type { Readable, Writable } from 'node:stream';
 import { linesOf } from '../../base/lines.js';
 import { parseSignal } from '../../base/signals.js';
@@ -12,6 +12,7 @@ export function attachedOf(controller: AttachController): Attached {
   return make(controller);
 }
 
+/** A client of a running container: its streams, and a promise of how it ended or was left. */
 export class Attached implements PromiseLike<AttachResult> {
   readonly #controller: AttachController;
   /**
@@ -39,6 +40,7 @@ export class Attached implements PromiseLike<AttachResult> {
     return this.#controller.stdout?.stream;
   }
 
+  /** The same of standard error; undefined with a terminal. */
   get stderr(): Readable | undefined {
     return this.#controller.stderr?.stream;
   }
@@ -48,21 +50,51 @@ export class Attached implements PromiseLike<AttachResult> {
     return this.#controller.timeline;
   }
 
-  /** Changes the terminal's size; without a terminal nothing happens. */
+  /**
+   * Changes the terminal's size, in characters; without a terminal nothing happens.
+   *
+   * @example
+   * const job = await engine.create('busybox', ['sh', '-c', 'read line; stty size'], { tty: true, openStdin: true });
+   * const client = job.startAttached();
+   * await client.started;
+   * client.resize({ cols: 100, rows: 30 });
+   * client.stdin?.write('\n');
+   * for await (const line of client) console.log(line.trim()); // 30 100
+   * await job.remove();
+   */
   resize(size: TerminalSize): void {
     this.#controller.resize(size);
   }
 
-  /** Sends a signal to the program; KILL ends the container. */
+  /**
+   * Sends a signal to the program; KILL ends the container.
+   *
+   * @throws ERR_INVALID_OPTION: there is no such signal; ERR_CONTAINER_NOT_RUNNING
+   *
+   * @example
+   * const client = box.attach();
+   * await client.started;
+   * await client.kill();
+   * console.log((await client).exitCode); // 137
+   */
   async kill(signal: string | number = 'SIGKILL'): Promise<void> {
     await this.#controller.target.kill(parseSignal('signal', signal));
   }
 
-  /** Leaves. The container runs on. */
+  /**
+   * Leaves. The container runs on.
+   *
+   * @example
+   * const client = box.attach();
+   * await client.started;
+   * client.detach();
+   * console.log((await box.inspect()).status); // running
+   */
   detach(): void {
     this.#controller.detach();
   }
 
+  /** As of a promise of the result. */
   then<A = AttachResult, B = never>(
     onfulfilled?: ((value: AttachResult) => A | PromiseLike<A>) | null,
     onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
@@ -89,6 +121,7 @@ export class Attached implements PromiseLike<AttachResult> {
     await this.#controller.result;
   }
 
+  /** As `detach`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.detach();
     return Promise.resolve();

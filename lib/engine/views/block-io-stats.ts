@@ -2,16 +2,25 @@
 import { type CgroupDirectory, readIn } from '../../cgroup/cgroup-paths.js';
 import { directoryWith } from './cgroup-numbers.js';
 
+/** Transfers of block devices since the container was started. */
 export interface BlkioCounters {
+  /** Bytes. */
   readonly readBytes: number;
+  /** Bytes. */
   readonly writeBytes: number;
+  /** Requests. */
   readonly readOps: number;
+  /** Requests. */
   readonly writeOps: number;
 }
 
+/** Of all block devices together, and of each. */
 export interface BlkioStats extends BlkioCounters {
+  /** By device; one that was not used is missing. */
   readonly devices: readonly (BlkioCounters & {
+    /** Of the device number. */
     readonly major: number;
+    /** Of the device number. */
     readonly minor: number;
   })[];
 }

@@ -3,17 +3,25 @@ import { readFile } from 'node:fs/promises';
 import { type CgroupDirectory, parseFlat, readIn } from '../../cgroup/cgroup-paths.js';
 import { directoryWith, numberIn } from './cgroup-numbers.js';
 
-/** Times in nanoseconds. */
+/** Processor time of a container, in nanoseconds. */
 export interface CpuStats {
+  /** Of its processes, on all processors. */
   readonly usage: number;
+  /** Of these, in programs. */
   readonly user: number;
+  /** Of these, in the kernel. */
   readonly system: number;
   /** Of the machine: all processors' time since it was started, idle and not. */
   readonly systemUsage: number;
+  /** Processors of the machine. */
   readonly onlineCpus: number;
+  /** By `cpus`, or `cpuQuota`; zeros without such a limit. */
   readonly throttling: {
+    /** Periods of `cpuPeriod` in which it has run. */
     readonly periods: number;
+    /** Of these, how many it had to wait in. */
     readonly throttledPeriods: number;
+    /** Nanoseconds that it had to wait. */
     readonly throttledTime: number;
   };
 }

@@ -3,14 +3,23 @@ import { isErrno } from '../../base/errno.js';
 import { readFile } from 'node:fs/promises';
 import { isGone } from '../../cgroup/cgroup-paths.js';
 
+/** Traffic of one interface, since it was made. */
 export interface NetworkStats {
+  /** Bytes received. */
   readonly rxBytes: number;
+  /** Packets received. */
   readonly rxPackets: number;
+  /** Packets that were received damaged. */
   readonly rxErrors: number;
+  /** Packets that were received and not taken. */
   readonly rxDropped: number;
+  /** Bytes sent. */
   readonly txBytes: number;
+  /** Packets sent. */
   readonly txPackets: number;
+  /** Packets that could not be sent. */
   readonly txErrors: number;
+  /** Packets that were not sent. */
   readonly txDropped: number;
 }
 

@@ -1,23 +1,33 @@
 /** Pressure stall information. */
 import { type CgroupDirectory, readIn } from '../../cgroup/cgroup-paths.js';
 
+/** How long processes have waited, of what: proc_pressure in Linux' documentation (accounting/psi). */
 export interface PressureStats {
+  /** Waiting for a processor. */
   readonly cpu?: Pressure | undefined;
+  /** Waiting for memory. */
   readonly memory?: Pressure | undefined;
+  /** Waiting for block devices. */
   readonly io?: Pressure | undefined;
 }
 
+/** How long processes have waited. */
 export interface Pressure {
+  /** At least one has. */
   readonly some: PressureShare;
-  /** Missing for cpu before Linux 5.13. */
+  /** All have, at once. Missing for cpu before Linux 5.13. */
   readonly full?: PressureShare | undefined;
 }
 
 /** Percent of the last 10, 60 and 300 seconds; microseconds in all. */
 export interface PressureShare {
+  /** Percent of the last 10 seconds. */
   readonly avg10: number;
+  /** Percent of the last minute. */
   readonly avg60: number;
+  /** Percent of the last 5 minutes. */
   readonly avg300: number;
+  /** Microseconds. */
   readonly total: number;
 }
 

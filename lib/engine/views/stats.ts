@@ -9,13 +9,17 @@ import { type CpuStats, cpuStats } from './cpu-stats.js';
 import { type NetworkStats, networkStats } from './network-stats.js';
 import { type PressureStats, pressureStats } from './pressure-stats.js';
 
+/** What a container uses. Numbers that grow are those since its start. */
 export interface ContainerStats {
   /** RFC 3339, UTC. */
   readonly read: string;
   /** Missing, like each of the others, where no controller counts it. */
   readonly cpu?: CpuStats | undefined;
+  /** Of its memory. */
   readonly memory?: MemoryStats | undefined;
+  /** Of its processes and threads. */
   readonly pids?: PidsStats | undefined;
+  /** Of block devices. */
   readonly blkio?: BlkioStats | undefined;
   /** By interface, of the network namespace of the main process. */
   readonly networks?: Readonly<Record<string, NetworkStats>> | undefined;
@@ -23,7 +27,7 @@ export interface ContainerStats {
   readonly pressure?: PressureStats | undefined;
 }
 
-/** Bytes. */
+/** Memory of a container, in bytes. */
 export interface MemoryStats {
   /** Without the page cache that is not in use: what Docker shows. */
   readonly usage: number;
@@ -35,13 +39,17 @@ export interface MemoryStats {
   readonly max?: number | undefined;
   /** How often the limit was met. */
   readonly failcnt: number;
+  /** How many of its processes the kernel has killed for want of memory. */
   readonly oomKills: number;
+  /** What of it is in swap; missing where that is not counted. */
   readonly swap?: number | undefined;
   /** `memory.stat` as it is. */
   readonly stats: Readonly<Record<string, number>>;
 }
 
+/** Processes and threads. */
 export interface PidsStats {
+  /** How many there are. */
   readonly current: number;
   /** Missing: none. */
   readonly limit?: number | undefined;

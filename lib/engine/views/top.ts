@@ -5,7 +5,9 @@ import { CaissonError } from '../../base/errors.js';
 import { invalid, stringList } from '../../base/check.js';
 import { processesOf } from '../../cgroup/processes.js';
 
+/** What ps(1) prints of its processes. */
 export interface TopResult {
+  /** Of the columns. */
   readonly titles: readonly string[];
   /** A row for each process, with a text for each title. */
   readonly processes: readonly (readonly string[])[];

@@ -1,5 +1,6 @@
 /** Things of one kind on the disk, such as images: `Engine.usage`. */
 export interface UsageOf<T> {
+  /** All of them. */
   readonly items: readonly T[];
   /** How many of them are in use. */
   readonly active: number;

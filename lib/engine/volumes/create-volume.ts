@@ -10,6 +10,7 @@ import { normalizeLabels } from '../options/labels.js';
 import { recordVolumeEvent } from '../store/volume-events.js';
 import type { VolumesContext } from './volumes-context.js';
 
+/** How a volume is made. */
 export interface CreateVolumeOptions {
   /** Default: `local`, the only one. */
   readonly driver?: 'local' | undefined;

@@ -22,6 +22,7 @@ export async function deleteVolume(context: VolumesContext, name: string): Promi
   await removeFiles();
 }
 
+/** What was removed. */
 export interface PrunedVolumes {
   /** Names. */
   readonly removed: readonly string[];

@@ -2,8 +2,11 @@
 import { isAnonymous, type StoredVolume } from '../../volumes/stored-volume.js';
 import type { VolumesContext } from './volumes-context.js';
 
+/** A volume, as it is now. */
 export interface VolumeInfo {
+  /** Of an anonymous one: 64 hexadecimal digits. */
   readonly name: string;
+  /** There is no other. */
   readonly driver: 'local';
   /** ISO 8601, UTC. */
   readonly created: string;
@@ -11,6 +14,7 @@ export interface VolumeInfo {
   readonly mountpoint: string;
   /** Without a name of its own: it is removed with its container (`autoRemove`, `remove({ volumes: true })`). */
   readonly anonymous: boolean;
+  /** By key. */
   readonly labels: Readonly<Record<string, string>>;
   /** Of the driver. */
   readonly options: Readonly<Record<string, string>>;

@@ -31,6 +31,10 @@ export class Volumes {
    *
    * @param name `[a-zA-Z0-9][a-zA-Z0-9_.-]+`. Default: 64 random hexadecimal digits; the volume is anonymous then.
    * @throws ERR_INVALID_OPTION, ERR_UNSUPPORTED_OPTION, ERR_CONFLICTING_OPTIONS, ERR_DAMAGED_STATE, ERR_STORAGE
+   *
+   * @example
+   * await engine.volumes.create('data-1', { labels: { app: 'web' } });
+   * await engine.run('busybox', ['touch', '/data/file'], { volumes: ['data-1:/data'] });
    */
   async create(name?: string, options: CreateVolumeOptions = {}): Promise<VolumeInfo> {
     const { createVolume, planVolume } = await import('./create-volume.js');
@@ -47,6 +51,10 @@ export class Volumes {
    *
    * @param filters Docker's `key=value`: name, label, driver, dangling
    * @throws ERR_INVALID_OPTION
+   *
+   * @example
+   * await engine.volumes.create('data-2', { labels: { app: 'db' } });
+   * for (const { name } of await engine.volumes.list(['label=app=db'])) console.log(name); // data-2
    */
   async list(filters: readonly string[] = []): Promise<VolumeInfo[]> {
     const { matchesVolume, parseVolumeFilters } = await import('./volume-filters.js');
@@ -61,7 +69,16 @@ export class Volumes {
       .filter((info) => matchesVolume(wanted, info));
   }
 
-  /** @throws ERR_NO_SUCH_VOLUME, ERR_DAMAGED_STATE */
+  /**
+   * The volume of that name.
+   *
+   * @throws ERR_NO_SUCH_VOLUME, ERR_DAMAGED_STATE
+   *
+   * @example
+   * await engine.volumes.create('data-3');
+   * const { driver, anonymous } = await engine.volumes.inspect('data-3');
+   * console.log(driver, anonymous); // local false
+   */
   async inspect(name: string): Promise<VolumeInfo> {
     const { volumeInfo } = await import('./volume-info.js');
     const { volumeUsers } = await import('../store/volumes-of.js');
@@ -74,6 +91,10 @@ export class Volumes {
    * Removes a volume that no container has, with all its files.
    *
    * @throws ERR_NO_SUCH_VOLUME, ERR_VOLUME_IN_USE, ERR_STORAGE, ERR_REMOVE_FAILED
+   *
+   * @example
+   * await engine.volumes.create('data-4');
+   * await engine.volumes.remove('data-4');
    */
   async remove(name: string): Promise<void> {
     const { deleteVolume } = await import('./delete-volumes.js');
@@ -85,6 +106,10 @@ export class Volumes {
    *
    * @param filters Docker's `key=value`: label, label!, and `all=true` for volumes with names, too
    * @throws ERR_INVALID_OPTION, ERR_STORAGE, ERR_REMOVE_FAILED
+   *
+   * @example
+   * const { name } = await engine.volumes.create();
+   * console.log((await engine.volumes.prune()).removed.includes(name)); // true
    */
   async prune(filters: readonly string[] = []): Promise<PrunedVolumes> {
     const { parseVolumePruneFilters } = await import('./volume-filters.js');

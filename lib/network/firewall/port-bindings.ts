@@ -4,6 +4,7 @@ import { addressBytes } from '../../base/ip-address.js';
 import { be16 } from '../netlink/message.js';
 import type { IpFamily } from './nft-expressions.js';
 
+/** Of a port. */
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 /** IANA's numbers. */
 export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };

@@ -16,6 +16,7 @@ import { COUNTED_FOR, policySets } from './policy-requests.js';
 export interface DeniedConnection {
   /** The name that was looked up, or by which the address was found. */
   readonly host?: string | undefined;
+  /** Undefined for a look-up. */
   readonly address?: string | undefined;
   /** Of TCP, UDP and SCTP. */
   readonly port?: number | undefined;

@@ -3,6 +3,7 @@ import { invalid, isRecord, stringList } from '../../base/check.js';
 import { isIPv6 } from 'node:net';
 import { type Address, blockAround, bitsOf, type Family, lastOf, parseAddress, parseBlock } from '../../base/cidr.js'; // prettier-ignore
 
+/** What a container may connect to. A rule that is malformed is ERR_INVALID_OPTION. */
 export interface PolicyOptions {
   /**
    * What the container may connect to: `NAME`, `*.NAME` (names below it), `ADDRESS`, `CIDR` or `[IPV6]`, then optionally `:PORT` or
