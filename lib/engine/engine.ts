@@ -269,7 +269,7 @@ export class Engine {
    * const since = new Date();
    * await box.pause();
    * await box.unpause();
-   * for await (const { type, action } of engine.events({ since })) {
+   * for await (const { type, action } of engine.events({ since, filter: ({ action }) => action === 'pause' })) {
    *   console.log(type, action); // container pause
    *   break;
    * }

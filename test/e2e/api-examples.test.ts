@@ -49,7 +49,7 @@ describe('API: examples', function () {
     });
     expect(wrong).to.deep.equal([]);
     for (const { name, code } of ofRunner)
-      expect(await programs.run(`test-${name}`, code)).to.match(/^# pass 1$/m);
+      expect(await programs.run(`test-${name}`, code)).to.match(/^. pass 1$/m);
   });
 
   it('Each example compiles as TypeScript with `module: nodenext`', async () => {
