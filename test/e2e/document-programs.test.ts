@@ -32,8 +32,9 @@ describe('Documents: programs', function () {
     expect(count).to.be.above(7);
   });
 
-  it('All programs of docs/ compile as TypeScript with `module: nodenext`', async () => {
+  it('All programs of docs/ and of README.md compile as TypeScript with `module: nodenext`', async () => {
     const all = documents.flatMap(({ text }) => runnable(text));
+    all.push(...codeBlocks(readFileSync('README.md', 'utf8'), 'js'));
     expect(await programs.compilerErrors(all)).to.deep.equal([]);
   });
 });

@@ -64,6 +64,16 @@ describe('scripts/release', () => {
     const { status, stdout, stderr } = spawnSync('scripts/release', args, {
       cwd: directory,
       encoding: 'utf8',
+      env: {
+        ...process.env,
+        GIT_AUTHOR_NAME: 'Test',
+        GIT_AUTHOR_EMAIL: 'test@example.org',
+        GIT_COMMITTER_NAME: 'Test',
+        GIT_COMMITTER_EMAIL: 'test@example.org',
+        // A dry run of `npm publish` asks for the version: no registry answers here.
+        npm_config_registry: 'http://127.0.0.1:9',
+        npm_config_fetch_retries: '0',
+      },
     });
     return { status, output: stdout + stderr };
   }
@@ -116,6 +126,36 @@ describe('scripts/release', () => {
     expect(builtWith('package.json')).to.include('"version": "0.2.0"');
     expect(git('status', '--porcelain')).to.equal('');
     expect(readFileSync(join(directory, 'CHANGELOG.md'), 'utf8')).to.equal(CHANGELOG);
+  });
+
+  it('A release is committed and tagged after all builds and tests, and a dry run is not', () => {
+    const steps = ['setup', 'build-ts', 'prebuild', 'test', 'test-package'];
+    for (const step of steps) {
+      const script = '#!/bin/sh\necho "step $(basename "$0") $*"\n';
+      writeFileSync(join(directory, 'scripts', step), script, { mode: 0o755 });
+    }
+    writeFileSync(join(directory, '.gitignore'), '.cache/\n');
+    commit();
+    const done = [
+      'setup --dev',
+      'build-ts ',
+      'prebuild ',
+      'test ',
+      'test-package --pack .cache/release/caisson-0.2.0.tgz 20.19.0 20 22 24 26',
+    ];
+    for (const args of [['--dry-run'], []]) {
+      const before = git('log', '--format=%s');
+      const { status, output } = release(...args, '0.2.0');
+      expect(status, output).to.equal(0);
+      const seen = [...output.matchAll(/^step (.*)$/gm)].map(([, step]) => step);
+      expect(seen).to.deep.equal(done);
+      expect(output).to.match(/^npm notice .* package\.json$/m);
+      expect(git('status', '--porcelain')).to.equal('');
+      const isDry = args.length > 0;
+      expect(git('log', '--format=%s')).to.equal(isDry ? before : `Release 0.2.0\n${before}`);
+      expect(git('tag', '--points-at', 'HEAD')).to.equal(isDry ? '' : 'v0.2.0\n');
+      expect(git('show', 'HEAD:package.json').includes('"version": "0.2.0"')).to.equal(!isDry);
+    }
   });
 
   function builtWith(name: string): string {
