@@ -61,9 +61,9 @@ export type PullPolicy = 'always' | 'missing' | 'never';
 
 /** How the image is found, if it is one of the store. The host image and root directories are always there, and for this machine. */
 export interface ImageOptions {
-  /** Default `missing`. */
+  /** When it is pulled. Default `missing`. */
   readonly pull?: PullPolicy | undefined;
-  /** `linux/arm64`, `arm64`, `linux/arm/v7`. Default: this machine's, if the image has it. */
+  /** For which platform: `linux/arm64`, `arm64`, `linux/arm/v7`. Default: this machine's, if the image has it. */
   readonly platform?: string | undefined;
   /** Called while an image that is not there yet is pulled. */
   readonly onProgress?: OnProgress | undefined;
@@ -75,7 +75,7 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | readonly string[] | undefined;
   /** Absolute. Default: the image's, else `/`. */
   readonly workdir?: string | undefined;
-  /** `name|uid[:group|gid]`, looked up in the container's own account files. */
+  /** `name|uid[:group|gid]`, looked up in the container's own account files. Default: the image's, else root. */
   readonly user?: string | undefined;
   /** Further groups of the program, by name or number, looked up as `user` is. */
   readonly groupAdd?: readonly (string | number)[] | undefined;
@@ -148,7 +148,7 @@ export interface IsolationOptions {
   readonly uts?: 'private' | 'host' | undefined;
   /** How it sees cgroups: `private` (default), its own as the root; `host`, the machine's paths, as `/proc/self/cgroup` has them. */
   readonly cgroupns?: 'private' | 'host' | undefined;
-  /** With or without `CAP_`, in any case; `ALL`. */
+  /** Capabilities that it has beside the default set (Docker's): with or without `CAP_`, in any case; `ALL`. */
   readonly capAdd?: readonly string[] | undefined;
   /** The same names: what is taken from the default set. With `ALL`, those of `capAdd` are all that it has. */
   readonly capDrop?: readonly string[] | undefined;
@@ -179,44 +179,44 @@ export interface IsolationOptions {
 
 /** Limits. 0 means "not set", as it does for Docker, unless said otherwise. */
 export interface ResourceOptions {
-  /** At least 4 MiB. */
+  /** Bytes that its processes may have together, with what they have in tmpfs: at least 4 MiB. Default: no limit. */
   readonly memory?: Size | undefined;
   /**
-   * At least 4 MiB, and at most `memory`. What it may keep when the machine is short of memory: `memory.low`, with
+   * Bytes: at least 4 MiB, and at most `memory`. What it may keep when the machine is short of memory: `memory.low`, with
    * cgroup v1 the soft limit.
    */
   readonly memoryReservation?: Size | undefined;
-  /** Memory and swap together; -1: as much swap as there is. Default: twice `memory`. */
+  /** Bytes of memory and swap together; -1: as much swap as there is. Default: twice `memory`, where swap can be limited. */
   readonly memorySwap?: Size | undefined;
-  /** 0 to 100; -1 is "not set". */
+  /** How readily its memory is swapped out: 0 to 100; -1 is "not set". Only with cgroup v1. */
   readonly memorySwappiness?: number | string | undefined;
   /** Its processes wait for memory instead of being killed at the limit. Only with cgroup v1. Default false. */
   readonly oomKillDisable?: boolean | undefined;
-  /** -1000 to 1000; 0 is a value. */
+  /** How readily the kernel kills its processes for want of memory, in place of others: -1000 to 1000; 0 is a value. */
   readonly oomScoreAdj?: number | string | undefined;
-  /** 2 to 262144. */
+  /** Its weight where containers compete for processors: 2 to 262144. The kernel's default is 1024. */
   readonly cpuShares?: number | string | undefined;
-  /** Processors' worth of time: 0.5. */
+  /** Processors' worth of time: 0.5, at least 0.01. Excludes `cpuPeriod` and `cpuQuota`. */
   readonly cpus?: number | string | undefined;
-  /** Microseconds, 1000 to 1000000. */
+  /** Microseconds, 1000 to 1000000: in each such period it may run for `cpuQuota`. The kernel's default is 100000. */
   readonly cpuPeriod?: number | string | undefined;
-  /** Microseconds, at least 1000; -1: no limit. */
+  /** Microseconds of processor time in each period, at least 1000; -1: no limit. */
   readonly cpuQuota?: number | string | undefined;
-  /** A list: `0-3,7`. */
+  /** Processors that it may run on, as a list: `0-3,7`. */
   readonly cpusetCpus?: string | undefined;
-  /** Memory nodes, as such a list. */
+  /** Memory nodes that it may have memory of, as such a list. */
   readonly cpusetMems?: string | undefined;
   /** Processes and threads. Default 2048, where this user can limit them; 0 or -1: no limit. */
   readonly pidsLimit?: number | string | undefined;
-  /** 10 to 1000. */
+  /** Its weight where containers compete for a block device: 10 to 1000. */
   readonly blkioWeight?: number | string | undefined;
-  /** Bytes a second. */
+  /** Limits on reading, by device: bytes a second. */
   readonly deviceReadBps?: readonly DeviceRate[] | undefined;
-  /** Bytes a second. */
+  /** Limits on writing, by device: bytes a second. */
   readonly deviceWriteBps?: readonly DeviceRate[] | undefined;
-  /** Operations a second. */
+  /** Limits on reading, by device: operations a second. */
   readonly deviceReadIops?: readonly DeviceRate[] | undefined;
-  /** Operations a second. */
+  /** Limits on writing, by device: operations a second. */
   readonly deviceWriteIops?: readonly DeviceRate[] | undefined;
   /** Files of cgroup v2 and what to write into them, such as `memory.high`: `NAME=value` strings, or a record. */
   readonly cgroupConf?: Readonly<Record<string, string | number>> | readonly string[] | undefined;
@@ -225,7 +225,7 @@ export interface ResourceOptions {
    * systemd is asked for scopes, a slice, `batch-low.slice`. Default: `/caisson`, `system.slice`, `user.slice`.
    */
   readonly cgroupParent?: string | undefined;
-  /** `NAME=soft[:hard]` strings, or a record. */
+  /** `NAME=soft[:hard]` strings, or a record: `{ nofile: 1024 }`. Names and units are those of getrlimit(2). */
   readonly ulimits?: Readonly<Record<string, number | Ulimit>> | readonly string[] | undefined;
 }
 
@@ -287,7 +287,7 @@ export interface MountOptions {
       }
     | readonly string[]
     | undefined;
-  /** Of /dev/shm. Default 64 MiB. */
+  /** Bytes of /dev/shm. Default 64 MiB. */
   readonly shmSize?: Size | undefined;
   /** Pseudoterminals that can be open in it at once, of those that the whole machine has. Default 256. */
   readonly ptyLimit?: number | string | undefined;
@@ -350,7 +350,7 @@ export interface NetworkOptions extends FirstConnectionOptions {
   readonly macAddress?: string | undefined;
   /** Further addresses of that interface: of 169.254.0.0/16 or fe80::/10. */
   readonly linkLocalIps?: readonly string[] | undefined;
-  /** `name:ip`. */
+  /** Lines of /etc/hosts: `name:ip`; `host-gateway` in place of an address is the host's. */
   readonly addHost?: readonly string[] | undefined;
   /** Addresses of name servers. */
   readonly dns?: readonly string[] | undefined;

@@ -87,7 +87,7 @@ export interface StoredState {
   readonly status: StoredStatus;
   /** Of the container's first process, on the host; 0: none. */
   readonly pid: number;
-  /** Field 22 of /proc/<pid>/stat. */
+  /** Field 22 of /proc/PID/stat. */
   readonly startTime: string;
   /** Its supervisor: `pid start-time boot-id` (owner.ts); empty: none. */
   readonly supervisor: string;
