@@ -386,6 +386,15 @@ describe('pools', () => {
     });
   });
 
+  it('What a pool ends when it is closed is no failure', async () => {
+    const ready = { log: 'ready' };
+    const pool = await pooled(['sh', '-c', 'sleep 0.3; echo ready; cat'], { size: 1, ready });
+    await pool.run();
+    await eventually(() => expect(pool.stats().starting).to.equal(1));
+    await pool.close();
+    expect(pool.stats()).to.include({ ready: 0, starting: 0, failures: 0, lastFailure: undefined });
+  });
+
   it('A closed engine ends what waits, and says so to jobs', async () => {
     const engine = await shop.openAnother();
     const ready = { log: 'ready' };

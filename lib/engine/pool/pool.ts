@@ -239,7 +239,7 @@ export class Pool {
     try {
       await standby.ready;
     } catch (error) {
-      this.#hasFailed(error);
+      if (!this.#isClosed) this.#hasFailed(error);
       throw error;
     } finally {
       this.#starting--;
