@@ -135,14 +135,14 @@ function launchRun(
   launch(context.binding, run, prepared, over);
 }
 
-/** The command of a run, with what a job adds to it. */
+/** The command of a run, with what a job adds to it. What is no array will be refused. */
 export function withGiven(
   argv: readonly string[],
   { env, workdir }: RunOptions,
   given: Given,
 ): GivenCommand & Pick<RunOptions, 'workdir'> {
   return {
-    argv: [...argv, ...(given.args ?? [])],
+    argv: Array.isArray(argv) ? [...(argv as readonly string[]), ...(given.args ?? [])] : argv,
     env: [...normalizeEnv(env), ...normalizeEnv(given.env)],
     workdir: given.workdir ?? workdir,
   };

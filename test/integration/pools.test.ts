@@ -431,6 +431,8 @@ describe('pools', () => {
       [{ signal: new AbortController().signal } as never, { size: 1 }],
       [{ name: 'x' }, { size: 1 }],
     ];
+    for (const argv of [undefined, 'true', [7]])
+      expect((await rejectionOf(pooled(argv as never, { size: 1 }))).code).to.equal('ERR_INVALID_OPTION'); // prettier-ignore
     for (const [options, pool] of bad) {
       const { code } = await rejectionOf(
         shop.engine.pool(shop.busybox, ['true'], options, pool as PoolOptions),
