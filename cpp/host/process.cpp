@@ -472,7 +472,8 @@ Status release(Machine& base, const Step& step) {
   // Told once the container phase has come as far as that.
   if (const uint64_t steps = step.number[1]; steps > 0) {
     if (steps > machine.program.count(Phase::kContainer)) return Error{EINVAL, "sendmsg"};
-    if (!await_child(machine, machine.page->end[1][steps - 1])) return failure(-ESRCH, "sendmsg");
+    if (!await_child(machine, machine.page->end[1][steps - 1]))
+      return failure(machine.canceller.cancels() ? -ECANCELED : -ESRCH, "sendmsg");
   }
   return {};
 }

@@ -151,8 +151,18 @@ export class Engine {
   /**
    * Containers of one kind that wait for jobs, which then need not wait for a start. Resolves when all of them wait.
    *
+   * @param image as for `run`
+   * @param argv as for `run`; a job may add arguments
+   * @param options of all its containers
+   * @param pool how many of them wait, and for what
    * @throws what `run` rejects with for the first container that cannot be started; ERR_INVALID_OPTION; ERR_TIMEOUT: it did not become
    *   ready. Nothing is left then.
+   *
+   * @example
+   * const pool = await engine.pool('busybox', ['wc'], { memory: '64m' }, { size: 2 });
+   * const { stdout } = await pool.run({ args: ['-w'], stdin: 'one two' });
+   * console.log(stdout.trim()); // 2
+   * await pool.close();
    */
   async pool(
     image: string | RootfsImage,

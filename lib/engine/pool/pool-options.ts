@@ -17,6 +17,7 @@ import type { RunOptions } from '../options/options.js';
 /** The options of all containers of a pool; those of one job are given with it. `timeout` is a job's, from when it is run. */
 export type PoolRunOptions = Omit<RunOptions, 'signal' | 'stdin'>;
 
+/** How many containers wait, and for what. */
 export interface PoolOptions {
   /** Containers that wait, from 1 to 1024. */
   readonly size: number;
@@ -28,7 +29,9 @@ export interface PoolOptions {
   readonly ready?: 'exec' | ReadyCondition | undefined;
 }
 
+/** By what a program that runs says that it waits: one of `log` and `port`. */
 export interface ReadyCondition {
+  /** In a line of stdout or stderr, from the program's start on. */
   readonly log?: string | RegExp | undefined;
   /** A TCP port of the container. */
   readonly port?: number | undefined;
@@ -42,6 +45,7 @@ export interface JobOptions {
   readonly args?: readonly string[] | undefined;
   /** Beside those of the pool, and in place of those with the same names. */
   readonly env?: RunOptions['env'];
+  /** An absolute path in the container. Default: the pool's. */
   readonly workdir?: string | undefined;
   /**
    * What its program reads, up to the end. Default: nothing. A stream that fails or is destroyed ends there. Nothing more is read of a stream, and it
@@ -54,6 +58,7 @@ export interface JobOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a pool has, and what it has done since it was opened. */
 export interface PoolStats {
   /** As it was asked for. */
   readonly size: number;

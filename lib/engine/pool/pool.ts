@@ -43,6 +43,7 @@ export async function openPool(setup: PoolSetup): Promise<Pool> {
   }
 }
 
+/** Containers that wait for jobs, made by `Engine.pool`. */
 export class Pool {
   readonly #setup: PoolSetup;
   readonly #ready: Standby[] = [];
@@ -75,6 +76,11 @@ export class Pool {
    * started for it. What a container has written before is not the job's output.
    *
    * Rejects with ERR_INVALID_OPTION, ERR_ABORTED, ERR_ENGINE_CLOSED, and what `Engine.run` rejects with.
+   *
+   * @example
+   * const pool = await engine.pool('busybox', ['sh', '-c', 'echo $NAME'], {}, { size: 1 });
+   * console.log((await pool.run({ env: { NAME: 'job 7' }, timeout: 5_000 })).stdout.trim()); // job 7
+   * await pool.close();
    */
   run(job: JobOptions = {}): Execution {
     try {
@@ -88,6 +94,16 @@ export class Pool {
     }
   }
 
+  /**
+   * What the pool has now, and what it has done so far.
+   *
+   * @example
+   * const pool = await engine.pool('busybox', ['true'], {}, { size: 2 });
+   * await pool.run();
+   * const { size, hits, misses } = pool.stats();
+   * console.log(size, hits, misses); // 2 1 0
+   * await pool.close();
+   */
   stats(): PoolStats {
     return {
       size: this.#setup.size,
@@ -103,7 +119,13 @@ export class Pool {
     };
   }
 
-  /** Ends the containers that wait, and resolves when nothing is left of them. Jobs go on. */
+  /**
+   * Ends the containers that wait, and resolves when nothing is left of them. Jobs go on.
+   *
+   * @example
+   * const pool = await engine.pool('busybox', ['true'], {}, { size: 1 });
+   * await pool.close();
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -112,6 +134,7 @@ export class Pool {
     await Promise.all(left.map(({ gone }) => gone));
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
