@@ -1,6 +1,5 @@
 /** The declarations that are in the package: what the TypeScript compiler of a user sees. */
 import { expect } from 'chai';
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
@@ -39,7 +38,6 @@ describe('the declarations of the package', function () {
   };
 
   before(() => {
-    execFileSync(process.execPath, ['scripts/prune-declarations.mjs']);
     program = ts.createProgram(ENTRIES, OPTIONS);
     checker = program.getTypeChecker();
   });
