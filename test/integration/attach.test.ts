@@ -1,5 +1,6 @@
 /** Clients of detached containers: streams, terminals, back-pressure, and output that is not lost. */
 import { createHash } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -136,7 +137,9 @@ describe('attached clients', function () {
         stdinOnce: true,
       });
       await client.started;
-      const path = join(shop.directory, 'run/supervisors', container.id);
+      // By descriptor: the address of a socket has room for 107 bytes, and a path below /var/tmp has more.
+      const directory = openSync(join(shop.directory, 'run/supervisors'), 'r');
+      const path = `/proc/self/fd/${directory}/${container.id}`;
       const others = Array.from({ length: MAX_CLIENTS + 6 }, () => connect(path));
       try {
         let closed = 0;
@@ -147,6 +150,7 @@ describe('attached clients', function () {
         expect(await client).to.include({ exitCode: 6 });
       } finally {
         for (const other of others) other.destroy();
+        closeSync(directory);
       }
     });
   });
