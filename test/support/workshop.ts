@@ -103,7 +103,8 @@ export class Workshop {
         'containers that tests left',
       );
     } finally {
-      await rm(this.directory, { recursive: true, force: true });
+      // A supervisor that has removed its container may still be telling of that.
+      await rm(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
     }
   }
 }
