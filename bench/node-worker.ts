@@ -11,7 +11,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Container } from '../lib/engine/container/container.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Engine, type Execution, type Pool, rootfs, type RunOptions } from '../lib/index.js';
-import { serve, type Starter } from './starters.js';
+import { PYTHON, serve, type Starter } from './starters.js';
 
 const [heapMib = '50', directory = '', root = ''] = process.argv.slice(2);
 
@@ -110,7 +110,6 @@ async function openPool(): Promise<Starter> {
   };
 }
 
-const PYTHON = '/usr/bin/python3';
 const SCRIPT = 'import sys\nprint("ready", flush=True)\nprint(sys.stdin.readline(), flush=True)';
 
 /** Until what it has written for its job has come. @param waits for the job, in a pool */

@@ -4,8 +4,7 @@ import type { Contestant, Sample } from './contestant.js';
 import type { DetachedPart } from './detached.js';
 import type { LineProcess } from './line-process.js';
 import { COLD, COLD_PYTHON, PARKED, POOLS, WARM_PYTHON } from './report.js';
-
-export const PYTHON = '/usr/bin/python3';
+import { PYTHON } from './starters.js';
 
 export function openPools(node: LineProcess, floor: readonly Contestant[]): DetachedPart {
   const contestant = (name: string, what: string): Contestant => ({

@@ -4,6 +4,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sample } from './contestant.js';
 
+/** The interpreter whose start is timed. */
+export const PYTHON = '/usr/bin/python3';
+
 export interface Starter extends AsyncDisposable {
   /** Resolves to an exit code, which has to be 0. */
   readonly start: () => Promise<number | null>;

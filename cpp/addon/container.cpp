@@ -1,9 +1,9 @@
 #include "container.h"
 
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "../base/fd_message.h"
@@ -214,7 +214,7 @@ long Container::go_on(std::span<const uint8_t> command) {
   if (!is_running() || !launch_->waits) return -ESRCH;
   Page* const page = launch_->page;
   if (command.size() > page->command_room) return -E2BIG;
-  memcpy(command_of(page), command.data(), command.size());
+  std::ranges::copy(command, command_of(page));
   page->command_size = static_cast<uint32_t>(command.size());
   launch_->waits = false;
   std::vector<int> fds;

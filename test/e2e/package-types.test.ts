@@ -2,22 +2,11 @@
 import { expect } from 'chai';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { STRICT } from '../support/strict-typescript.js';
 
 const LIB = fileURLToPath(new URL('../../lib/', import.meta.url));
 const INDEX = `${LIB}index.d.ts`;
 const ENTRIES = [INDEX, `${LIB}testing/testing.d.ts`, `${LIB}pty/pty.d.ts`];
-
-/** As strict as a user can be; declarations are checked too. */
-const OPTIONS: ts.CompilerOptions = {
-  module: ts.ModuleKind.NodeNext,
-  target: ts.ScriptTarget.ES2022,
-  lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
-  types: ['node'],
-  strict: true,
-  exactOptionalPropertyTypes: true,
-  noUncheckedIndexedAccess: true,
-  noEmit: true,
-};
 
 function messages(diagnostics: readonly ts.Diagnostic[]): string[] {
   return diagnostics.map(({ file, start, messageText }) => {
@@ -38,7 +27,7 @@ describe('the declarations of the package', function () {
   };
 
   before(() => {
-    program = ts.createProgram(ENTRIES, OPTIONS);
+    program = ts.createProgram(ENTRIES, STRICT);
     checker = program.getTypeChecker();
   });
 
@@ -108,7 +97,7 @@ describe('the declarations of the package', function () {
   it('What test/types expects of the sources holds for the declarations too', () => {
     const files = ts.sys.readDirectory('test/types', ['.ts', '.mts', '.cts']);
     expect(files).to.not.be.empty;
-    const users = ts.createProgram(files, { ...OPTIONS, skipLibCheck: true });
+    const users = ts.createProgram(files, { ...STRICT, skipLibCheck: true });
     const resolved = users.getSourceFiles().map(({ fileName }) => fileName);
     expect(resolved, 'the package is resolved to its declarations').to.include(INDEX);
     expect(messages(ts.getPreEmitDiagnostics(users))).to.be.empty;

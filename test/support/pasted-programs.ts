@@ -9,21 +9,9 @@ import ts from 'typescript';
 import { defaultPaths } from '../../lib/engine/store/paths.js';
 import { DockerHub } from './docker-hub.js';
 import { NetworkNamespace } from './network-namespace.js';
+import { STRICT } from './strict-typescript.js';
 
 const run = promisify(execFile);
-
-/** As strict as a user can be, with `module: nodenext`. */
-const STRICT: ts.CompilerOptions = {
-  module: ts.ModuleKind.NodeNext,
-  target: ts.ScriptTarget.ES2022,
-  lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
-  types: ['node'],
-  strict: true,
-  exactOptionalPropertyTypes: true,
-  noUncheckedIndexedAccess: true,
-  skipLibCheck: true,
-  noEmit: true,
-};
 
 /** What the comments behind `console.log` promise, in order. */
 export function promisedLines(code: string): string[] {
@@ -98,10 +86,12 @@ export class PastedPrograms {
   async compilerErrors(programs: readonly string[]): Promise<string[]> {
     const files = programs.map((_, index) => join(this.directory, `program-${index}.ts`));
     for (const [index, file] of files.entries()) await writeFile(file, programs[index]!);
-    return ts.getPreEmitDiagnostics(ts.createProgram(files, STRICT)).map((each) => {
-      const text = ts.flattenDiagnosticMessageText(each.messageText, '\n');
-      const at = each.file?.getLineAndCharacterOfPosition(each.start ?? 0).line;
-      return `${text}\n${at === undefined ? '' : each.file?.text.split('\n')[at]}`;
-    });
+    return ts
+      .getPreEmitDiagnostics(ts.createProgram(files, { ...STRICT, skipLibCheck: true }))
+      .map((each) => {
+        const text = ts.flattenDiagnosticMessageText(each.messageText, '\n');
+        const at = each.file?.getLineAndCharacterOfPosition(each.start ?? 0).line;
+        return `${text}\n${at === undefined ? '' : each.file?.text.split('\n')[at]}`;
+      });
   }
 }
