@@ -31,9 +31,8 @@ for (const architecture of isNative ? [process.arch] : ['x64', 'arm64']) {
   }
 }
 
-// What is packed into dist/lib/bundle is not there twice; `prune-declarations.mjs` has written the declarations.
+// What is packed into dist/lib/bundle is not there twice; scripts/build-ts has written the declarations.
 if (existsSync(new URL('dist/declarations', root))) {
-  execFileSync(process.execPath, ['scripts/prune-declarations.mjs'], { cwd: root });
   const modules = readdirSync(new URL('dist/lib', root), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.js'))
     .sort();
